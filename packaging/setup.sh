@@ -1,0 +1,44 @@
+#!/bin/bash
+# What the demo needs on a Debian machine; with the argument "test", also what the tests need.
+# Fast when all of it is there; installs what is missing as root, else prints the one line
+# to run. Never upgrades.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+purpose=${1:-demo}
+
+packages=(gcc libc6-dev make python3 python3-prctl util-linux)
+if [[ $purpose == test ]]; then
+    packages+=(python3-venv python3-click python3-pyroute2 fuse3 strace shellcheck)
+fi
+python=/usr/bin/python3
+tools=('pytest>=8,<9' 'pytest-timeout>=2.3,<3' 'hypothesis>=6.100,<7' 'ruff>=0.14,<1' 'mypy>=1.15,<3')
+
+missing=()
+for package in "${packages[@]}"; do
+    [[ $(dpkg-query -W -f '${db:Status-Abbrev}' "$package" 2>/dev/null) == "ii " ]] ||
+        missing+=("$package")
+done
+
+if ((${#missing[@]})); then
+    install="apt-get install -y --no-upgrade --no-install-recommends ${missing[*]}"
+    if ((EUID != 0)); then
+        echo "Packages are missing. Please run this line, then try again:"
+        echo "    sudo sh -c 'apt-get update && $install'"
+        exit 1
+    fi
+    echo "Installing: ${missing[*]}"
+    export DEBIAN_FRONTEND=noninteractive
+    apt-get update -q >/dev/null
+    $install -q >/dev/null
+fi
+
+[[ $purpose == test ]] || exit 0
+
+# The tools' versions are part of the stamp: another list means another environment.
+stamp=.venv/tools
+if [[ ! -e $stamp || $(<"$stamp") != "${tools[*]}" ]]; then
+    echo "Making .venv with: ${tools[*]}"
+    "$python" -m venv --system-site-packages --clear .venv
+    .venv/bin/pip install -q --disable-pip-version-check "${tools[@]}"
+    echo "${tools[*]}" >"$stamp"
+fi
