@@ -1,0 +1,67 @@
+"""The harness itself, on Debian's own helper: a test on sand proves nothing."""
+
+import errno
+import os
+from pathlib import Path
+
+import pytest
+
+from support import kernel
+from support.mount_table import mount_at, mounts_at
+from support.program import END_OF_FILE, Program
+from support.users import User
+
+
+def test_a_served_mount_answers_its_owner_and_dies_with_its_server(
+    theirs: Program, caller: User, mountpoint: Path
+) -> None:
+    """
+    Every test of dead, hung and living mounts stands on this peer.
+    """
+    result = theirs.mount(mountpoint, "fsname=harness,subtype=peer", user=caller)
+    assert (0, b"") == (result.exit_status, result.stderr)
+    assert result.device is not None
+    peer = theirs.serve(result.device)
+    result.device.close()
+
+    assert 2 == caller.call(os.stat, mountpoint).st_nlink
+    entry = mount_at(mountpoint)
+    assert ("fuse.peer", b"harness") == (entry.fstype, entry.source)
+    assert {"nosuid", "nodev"} <= entry.attributes
+    assert f"user_id={caller.uid}" in entry.options
+
+    peer.kill()
+    with pytest.raises(OSError, match=os.strerror(errno.ENOTCONN)):
+        caller.call(os.stat, mountpoint)
+
+
+def test_a_refused_mount_sends_nothing_and_is_seen_as_end_of_file(
+    theirs: Program, another_user: User, mountpoint: Path
+) -> None:
+    """
+    Otherwise a test could take a helper's silence for its consent.
+    """
+    running = theirs.start("--", mountpoint, user=another_user)
+
+    assert END_OF_FILE == running.receive()
+    assert 1 == running.wait().exit_status
+    assert [] == mounts_at(mountpoint)
+
+
+def test_the_installed_helper_is_setuid_root(installed_helper: str) -> None:
+    """
+    Every test of an ordinary caller's mount would else test root's.
+    """
+    status = os.stat(installed_helper)
+
+    assert (0o104755, 0) == (status.st_mode, status.st_uid)
+
+
+def test_sync_init_can_be_armed_where_the_kernel_has_it(private_machine: None) -> None:
+    """
+    The peer must tell an old kernel from a broken request.
+    """
+    release = tuple(int(part) for part in os.uname().release.split(".")[:2])
+
+    with open("/dev/fuse", "rb+", buffering=0) as device:
+        assert (release >= (6, 18)) == kernel.arm_sync_init(device)

@@ -1,0 +1,52 @@
+"""System calls that the standard library lacks, under their own names."""
+
+import ctypes
+import fcntl
+import io
+import os
+
+from support.users import PathLike
+
+CLONE_NEWNS = 0x00020000
+FUSE_DEV_IOC_SYNC_INIT = 0xE503  # _IO(229, 3), linux/fuse.h
+MNT_DETACH = 2
+MS_BIND, MS_REC, MS_PRIVATE = 0x1000, 0x4000, 0x40000
+PR_SET_CHILD_SUBREAPER = 36
+UMOUNT_NOFOLLOW = 8
+
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+def _checked(result: int, name: str, path: PathLike = "") -> None:
+    if result < 0:
+        number = ctypes.get_errno()
+        raise OSError(number, f"{name}: {os.strerror(number)}", path)
+
+
+def unshare(flags: int) -> None:
+    _checked(_libc.unshare(flags), "unshare")
+
+
+def mount(
+    source: PathLike, target: PathLike, fstype: str = "", flags: int = 0, options: str = ""
+) -> None:
+    arguments = (os.fsencode(source), os.fsencode(target), fstype.encode())
+    _checked(_libc.mount(*arguments, flags, options.encode()), "mount", target)
+
+
+def umount(target: PathLike, flags: int = MNT_DETACH | UMOUNT_NOFOLLOW) -> None:
+    _checked(_libc.umount2(os.fsencode(target), flags), "umount2", target)
+
+
+def become_subreaper() -> None:
+    """Orphans of our children become our children, so that none is lost from sight."""
+    _checked(_libc.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0), "prctl")
+
+
+def arm_sync_init(device: io.FileIO) -> bool:
+    """Ask for synchronous FUSE_INIT; False where the kernel has none (before 6.18)."""
+    try:
+        fcntl.ioctl(device, FUSE_DEV_IOC_SYNC_INIT)
+    except OSError:
+        return False
+    return True

@@ -1,0 +1,103 @@
+"""
+The smallest FUSE server a test needs: a root without content, in a process of its own.
+
+A process, because a read of an armed but never mounted device ends only by a signal, and
+because servers are there to be killed and stopped.
+"""
+
+import errno
+import io
+import os
+import signal
+import socket
+import stat
+import struct
+
+GETATTR, STATFS, INIT, DESTROY = 3, 17, 26, 38
+FORGET, BATCH_FORGET = 2, 42
+IN_HEADER = struct.Struct("=IIQQIIIHH")  # length, opcode, unique, node, uid, gid, pid, 2 more
+OUT_HEADER = struct.Struct("=IiQ")  # length, error, unique
+INIT_OUT = struct.Struct("=IIIIHHIIHHI28x")  # major, minor, readahead, flags, ...: 64 bytes
+ATTR_OUT = struct.Struct("=QII6Q10I")  # valid (0: never cached), then struct fuse_attr
+MAX_WRITE = 4096
+
+
+class Peer:
+    """
+    A server on `device`. `init` is its answer to FUSE_INIT: an errno (0: yes), None: never.
+
+    `holding` are descriptors it keeps beside the device, like a server that holds its end
+    of the comm socket; everything else is closed in it. `root_mode` is for file mounts.
+    """
+
+    def __init__(
+        self,
+        device: io.FileIO,
+        *,
+        init: int | None = 0,
+        root_mode: int = stat.S_IFDIR | 0o755,
+        holding: tuple[io.FileIO | socket.socket, ...] = (),
+    ) -> None:
+        self.pid = os.fork()
+        if self.pid == 0:
+            try:
+                _keep_only({held.fileno() for held in (device, *holding)})
+                _serve(device.fileno(), init, root_mode)
+            finally:
+                os._exit(0)
+
+    def stop(self) -> None:
+        """Hang, from now until `resume`."""
+        os.kill(self.pid, signal.SIGSTOP)
+        os.waitpid(self.pid, os.WUNTRACED)
+
+    def resume(self) -> None:
+        os.kill(self.pid, signal.SIGCONT)
+
+    def kill(self) -> None:
+        """Die as by SIGKILL; returns when the process and its descriptors are gone."""
+        if self.pid:
+            os.kill(self.pid, signal.SIGKILL)
+            os.waitpid(self.pid, 0)
+        self.pid = 0
+
+
+def _keep_only(descriptors: set[int]) -> None:
+    """The forked copy of a comm socket would otherwise keep it open unseen."""
+    for name in os.listdir("/proc/self/fd"):
+        if int(name) > 2 and int(name) not in descriptors:
+            try:
+                os.close(int(name))
+            except OSError:
+                pass  # the descriptor of the listing itself
+
+
+def _serve(device: int, init: int | None, root_mode: int) -> None:
+    while True:
+        try:
+            request = os.read(device, IN_HEADER.size + 0x21000)
+        except OSError as error:
+            if error.errno in (errno.ENOENT, errno.EAGAIN):  # interrupted by its sender
+                continue
+            return  # ENODEV: unmounted
+        _, opcode, unique, *_ = IN_HEADER.unpack_from(request)
+        if opcode in (FORGET, BATCH_FORGET) or (opcode == INIT and init is None):
+            continue
+        error_number, body = _answer(opcode, request[IN_HEADER.size :], init or 0, root_mode)
+        header = OUT_HEADER.pack(OUT_HEADER.size + len(body), -error_number, unique)
+        os.write(device, header + body)
+
+
+def _answer(opcode: int, arguments: bytes, init: int, root_mode: int) -> tuple[int, bytes]:
+    if opcode == INIT and init == 0:
+        major, minor, readahead = struct.unpack_from("=III", arguments)
+        body = INIT_OUT.pack(major, min(minor, 31), readahead, 0, 8, 6, MAX_WRITE, 1, 1, 0, 0)
+        return 0, body
+    if opcode == INIT:
+        return init, b""
+    if opcode == GETATTR:
+        times_and_sizes = (1, 0, 0, 0, 0, 0)
+        return 0, ATTR_OUT.pack(0, 0, 0, *times_and_sizes, 0, 0, 0, root_mode, 2, 0, 0, 0, 512, 0)
+    if opcode == DESTROY:
+        return 0, b""
+    return errno.ENOSYS, b""
