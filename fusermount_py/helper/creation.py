@@ -1,0 +1,156 @@
+"""
+Flow: the kernel's side of a mount, and the only privileged moments of mounting.
+
+    parameters -> Context (configured) -> created -> Mounted (attached) -> taken back, if need be
+
+Nothing here decides: a Context exists only for what policy has let pass.
+"""
+
+import _thread
+import errno
+import posix
+
+from fusermount_py.helper.errors import KernelError
+from fusermount_py.helper.kernel import privilege, syscalls
+from fusermount_py.helper.kernel.constants import FSCONFIG_STRING_MAX, MNT_DETACH
+from fusermount_py.helper.kernel.fs_context import FsContext
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from fusermount_py.helper.kernel.comm import Comm
+    from fusermount_py.helper.kernel.legacy_mount import LegacyMount
+    from fusermount_py.helper.mount import Prepared
+    from fusermount_py.helper.options import MountOptions
+
+    Context = FsContext | LegacyMount
+    Parameters = list[tuple[str, str | None]]
+
+
+class Mounted:
+    """The attached mount, held by its fd: this one, whatever happens at its path."""
+
+    __slots__ = ("descriptor", "prepared")
+
+    def __init__(self, descriptor: int, prepared: "Prepared") -> None:
+        self.descriptor = descriptor
+        self.prepared = prepared
+
+
+def open_context(
+    options: "MountOptions", source: str, numbers: "Parameters", helper: str
+) -> "Context":
+    """
+    Hand every parameter to the kernel, so that it can refuse before the device is sent.
+
+    fsconfig takes no string above 255 bytes. A longer name goes through mount(2), after a context
+    without the names has had the rest of the parameters checked.
+    """
+    names: Parameters = [("source", source)]
+    if options.subtype:
+        names.append(("subtype", options.subtype))
+    others = [*numbers, *options.parameters()]
+    too_long = any(_length(name) > FSCONFIG_STRING_MAX for name in (source, options.subtype))
+    checked = others if too_long else [*names, *others]
+    try:
+        # PRIVILEGED: nothing is mounted yet. The parameters are numbers of ours and options that
+        # policy has let pass; the kernel parses them and attaches nothing to any path.
+        with privilege.raised():
+            context = FsContext(options.fstype, options.flags, checked)
+    except OSError as error:
+        if error.errno != errno.ENOSYS:
+            reason = privilege.explain(error, helper)
+            raise KernelError(
+                f"mount failed: {error.strerror}{reason}", error.errno or 0, "configure"
+            ) from error
+    else:
+        if not too_long:
+            return context
+        context.close()
+    from fusermount_py.helper.kernel.legacy_mount import LegacyMount  # rarely needed
+
+    return LegacyMount(options.fstype, options.flags, [*names, *others])
+
+
+def _length(name: str | None) -> int:
+    return len((name or "").encode("utf-8", "surrogateescape"))
+
+
+def create(prepared: "Prepared") -> None:
+    """Make the superblock at once: nobody else has the device yet, so nobody can let us wait."""
+    failure = _create(prepared)
+    if failure is not None:
+        raise _create_failed(prepared, failure)
+
+
+def create_watched(prepared: "Prepared", comm: "Comm", seconds: float) -> None:
+    """
+    Make the superblock in a second thread; the first watches the client and the clock.
+
+    With sync-init armed, create waits for the server's answer to FUSE_INIT, and a server that died
+    does not end that wait: our own fd keeps the connection alive. So when the client is gone or
+    the time is over this raises, the helper exits, and the exit ends the blocked call.
+    """
+    reading, writing = posix.pipe2(posix.O_CLOEXEC)
+    failures: list[BaseException | None] = []
+
+    def run() -> None:
+        failures.append(_create(prepared))
+        posix.close(writing)
+
+    try:
+        _thread.start_new_thread(run, ())
+    except RuntimeError as error:  # what Python makes of clone's EAGAIN
+        raise KernelError(
+            f"mount failed: {posix.strerror(errno.EAGAIN)} (no thread)", errno.EAGAIN, "create"
+        ) from error
+    if not comm.wait_for_end(reading, seconds):
+        raise KernelError(
+            f"mount failed: the file system did not answer FUSE_INIT within {seconds:g} seconds",
+            errno.ETIMEDOUT,
+            "create",
+        )
+    if failures[0] is not None:
+        raise _create_failed(prepared, failures[0])
+
+
+def _create(prepared: "Prepared") -> BaseException | None:
+    """Create in this thread; what went wrong is returned, a thread has nobody to raise it to."""
+    try:
+        # PRIVILEGED: against a caller who rearranged the file system since prepare(): create looks
+        # up no name. Only this thread holds the capability, the one that waits does not.
+        with privilege.raised():
+            prepared.context.create(prepared.mountpoint)
+    except BaseException as error:  # noqa: BLE001  # judged by the first thread
+        return error
+    return None
+
+
+def _create_failed(prepared: "Prepared", failure: BaseException) -> BaseException:
+    if not isinstance(failure, OSError):
+        return failure
+    if failure.errno == errno.ENOTCONN:
+        return KernelError(
+            "mount failed: the file system refused FUSE_INIT", errno.ENOTCONN, "create"
+        )
+    return prepared.context.failure(failure, "create")
+
+
+def attach(prepared: "Prepared") -> Mounted:
+    """Mount the created superblock on the pinned inode."""
+    try:
+        # PRIVILEGED: the caller may have swapped a parent directory for a symlink while we
+        # waited; the pinned fd, not the path, says where the mount lands.
+        with privilege.raised():
+            return Mounted(prepared.context.attach(prepared.mountpoint), prepared)
+    except OSError as error:
+        step = "mount" if error.filename == "fsmount" else "attach"
+        raise prepared.context.failure(error, step) from error
+
+
+def take_back(mounted: Mounted) -> None:
+    """Unmount exactly what attach() made, wherever it is by now."""
+    target = f"/proc/self/fd/{mounted.descriptor}".encode()
+    # PRIVILEGED: the caller may have put another's mount under the path; the mount's own fd is
+    # not a path that anybody could change.
+    with privilege.raised():
+        syscalls.umount2(target, MNT_DETACH)

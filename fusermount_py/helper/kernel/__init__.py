@@ -1,0 +1,1 @@
+"""Kernel floor: each module does one kind of thing to the kernel and judges nothing."""

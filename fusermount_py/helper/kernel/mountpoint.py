@@ -1,0 +1,148 @@
+"""
+Kernel floor: from the caller's words to one inode, held.
+
+    words -> Located (parent directory held, last name) -> Pinned (the inode itself held)
+
+Every name is looked up by the kernel as the caller, so an error says no more than the caller could
+learn alone. The canonical path is what the kernel calls the held directory, not a second lookup.
+"""
+
+import errno
+import posix
+from _stat import S_IFMT, S_ISDIR, S_ISREG
+
+from fusermount_py.helper.errors import KernelError
+from fusermount_py.helper.kernel.syscalls import fstatfs_type
+
+_O_PATH = posix.O_PATH | posix.O_CLOEXEC
+_DELETED = " (deleted)"
+
+
+class Located:
+    """The parent directory is held, the last component a name in it: no parent can be swapped."""
+
+    __slots__ = ("directory", "name", "path")
+
+    def __init__(self, directory: int, name: str, path: str) -> None:
+        self.directory = directory
+        self.name = name
+        self.path = path
+
+
+class Pinned:
+    """One inode, held by an O_PATH fd, by which all judging goes; ``path`` is for people."""
+
+    __slots__ = ("descriptor", "mode", "path", "uid")
+
+    def __init__(self, descriptor: int, path: str, mode: int, uid: int) -> None:
+        self.descriptor = descriptor
+        self.path = path
+        self.mode = mode
+        self.uid = uid
+
+    @property
+    def is_directory(self) -> bool:
+        return S_ISDIR(self.mode)
+
+    @property
+    def is_regular(self) -> bool:
+        return S_ISREG(self.mode)
+
+    @property
+    def file_type(self) -> int:
+        """The file type bits of the mode: FUSE's ``rootmode``."""
+        return S_IFMT(self.mode)
+
+    @property
+    def magic_link(self) -> str:
+        """A path that leads to exactly this inode, whatever its names are by now (proc(5))."""
+        return f"/proc/self/fd/{self.descriptor}"
+
+
+def locate(words: str) -> Located:
+    """
+    Resolve all but the last component; ``.`` and ``..`` are resolved whole.
+
+    Raises KernelError: bad mount point.
+    """
+    try:
+        stripped = words.rstrip("/")
+        parent, slash, name = stripped.rpartition("/")
+        if name in ("", ".", ".."):
+            # An empty word is opened as such: the kernel says ENOENT.
+            parent, slash, name = _name_of(_hold(words)).rpartition("/")
+        if not name:
+            return Located(_hold("/"), ".", "/")
+        directory = _hold(parent or slash or ".")
+        return Located(directory, name, f"{_name_of(directory).rstrip('/')}/{name}")
+    except OSError as error:
+        raise KernelError(
+            f"bad mount point {words}: {error.strerror}", error.errno or 0, "mountpoint"
+        ) from error
+
+
+def hold(located: Located) -> int:
+    """An O_PATH fd on what is there now, the topmost mount; a symlink is held, not followed."""
+    return posix.open(located.name, _O_PATH | posix.O_NOFOLLOW, dir_fd=located.directory)
+
+
+def pin(located: Located) -> Pinned:
+    """Hold the mountpoint and read what is judged: its type, mode and owner."""
+    try:
+        descriptor = hold(located)
+        status = posix.stat(descriptor)
+    except OSError as error:
+        raise KernelError(
+            f"failed to access mountpoint {located.path}: {error.strerror}",
+            error.errno or 0,
+            "mountpoint",
+        ) from error
+    return Pinned(descriptor, located.path, status.st_mode, status.st_uid)
+
+
+def is_searchable(pinned: Pinned) -> bool:
+    """Whether the caller may enter the directory."""
+    return posix.access(pinned.magic_link, posix.X_OK)
+
+
+def is_writable(pinned: Pinned) -> bool:
+    """Whether the caller may write into the directory."""
+    return posix.access(pinned.magic_link, posix.W_OK)
+
+
+def open_for_writing(pinned: Pinned) -> int:
+    """Open the regular file as its writer would, and close it: 0, or the errno that it gave."""
+    try:
+        # Not blocking: the caller may hold a lease on the file and never give it up.
+        posix.close(
+            posix.open(pinned.magic_link, posix.O_WRONLY | posix.O_NONBLOCK | posix.O_CLOEXEC)
+        )
+    except OSError as error:
+        return error.errno or 0
+    return 0
+
+
+def filesystem_type(pinned: Pinned) -> int:
+    """``f_type`` of the file system that the mountpoint lies on."""
+    return fstatfs_type(pinned.descriptor)
+
+
+def _hold(path: str) -> int:
+    return posix.open(path, _O_PATH)
+
+
+def _name_of(descriptor: int) -> str:
+    """What the kernel calls a held file or directory; ENOENT when it has no name any more."""
+    path = posix.readlink(f"/proc/self/fd/{descriptor}")
+    if path.startswith("/") and not (path.endswith(_DELETED) and _is_stale(path, descriptor)):
+        return path
+    raise FileNotFoundError(errno.ENOENT, posix.strerror(errno.ENOENT))
+
+
+def _is_stale(path: str, descriptor: int) -> bool:
+    """The kernel appends " (deleted)" to a deleted name; a directory may also be called that."""
+    try:
+        named, held = posix.stat(path), posix.stat(descriptor)
+    except OSError:
+        return True
+    return (named.st_dev, named.st_ino) != (held.st_dev, held.st_ino)

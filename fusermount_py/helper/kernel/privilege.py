@@ -1,0 +1,154 @@
+"""
+Kernel floor: whose rights this process has, moment by moment. The only importer of prctl.
+
+    launcher          real caller, effective 0    every capability
+    become_caller()   caller x3, gids too         permitted: CAP_SYS_ADMIN, effective: none
+    raised()          around the mount calls      effective: CAP_SYS_ADMIN, this thread only
+    give_up()         after the last of them      none, for good
+
+Called by root, the helper keeps root's rights; without the setuid bit it keeps what there is and
+lets the kernel answer.
+"""
+
+import errno
+import posix
+from _stat import S_ISUID
+
+from fusermount_py.helper.errors import KernelError
+
+try:
+    import prctl  # 1 ms, but its capability calls are read and written by others than us
+except ImportError:  # a plain pip install: good enough where there is nothing to drop
+    prctl = None
+
+_SYS_ADMIN_ONLY = 1 << 21  # linux/capability.h: CAP_SYS_ADMIN
+
+
+class Caller:
+    """Who asked: the real ids. What may be done is decided from this value, never from getuid()."""
+
+    __slots__ = ("gid", "uid")
+
+    def __init__(self, uid: int, gid: int) -> None:
+        self.uid = uid
+        self.gid = gid
+
+    @property
+    def is_root(self) -> bool:
+        return self.uid == 0
+
+
+def become_caller() -> Caller:
+    """
+    Turn every id into the caller's; of root's powers only the permission to mount is kept.
+
+    Before: real caller, effective and saved uid 0, every capability in force. After: nothing that
+    the caller could not do, except that raised() can put CAP_SYS_ADMIN in force. The gids go
+    first, because setting them takes the right that setting the uids gives away.
+    """
+    caller = Caller(posix.getuid(), posix.getgid())
+    if caller.is_root:
+        return caller
+    setuid = posix.geteuid() != caller.uid
+    if setuid and prctl is None:
+        raise _not_dropped("python-prctl is missing")
+    if prctl is not None:
+        # Else the kernel would empty the permitted set when the last uid 0 goes.
+        prctl.set_keepcaps(True)
+    posix.setresgid(caller.gid, caller.gid, caller.gid)
+    posix.setresuid(caller.uid, caller.uid, caller.uid)
+    if prctl is not None:
+        # Effective before permitted: the kernel refuses a permitted set below the effective one.
+        prctl.cap_effective.limit()
+        prctl.cap_inheritable.limit()
+        prctl.cap_permitted.limit(prctl.CAP_SYS_ADMIN)
+        prctl.set_keepcaps(False)
+        _verify_drop(caller)
+    return caller
+
+
+def _verify_drop(caller: Caller) -> None:
+    """A drop is read back from the kernel, and what was dropped is tried for."""
+    ids = ((caller.uid,) * 3, (caller.gid,) * 3)
+    if (posix.getresuid(), posix.getresgid()) != ids:
+        raise _not_dropped("an id is not the caller's")
+    status = _read(b"/proc/self/status")
+    for name, allowed in ((b"CapPrm", _SYS_ADMIN_ONLY), (b"CapEff", 0), (b"CapInh", 0)):
+        # python-prctl clears the capabilities it knows by name; a newer kernel may have more.
+        if _status_number(status, name) & ~allowed:
+            raise _not_dropped(f"{name.decode()} holds too much")
+    try:
+        posix.setuid(0)
+    except PermissionError:
+        return
+    raise _not_dropped("root could be regained")
+
+
+def _read(path: bytes) -> bytes:
+    descriptor = posix.open(path, posix.O_RDONLY | posix.O_CLOEXEC)
+    try:
+        return posix.read(descriptor, 1 << 16)
+    finally:
+        posix.close(descriptor)
+
+
+def _status_number(status: bytes, name: bytes) -> int:
+    return int(status.partition(b"\n" + name + b":")[2].split(None, 1)[0], 16)
+
+
+def _not_dropped(why: str) -> KernelError:
+    return KernelError(f"failed to drop privileges: {why}", errno.EPERM, "permission")
+
+
+def may_mount() -> bool:
+    """Whether raised() would have anything to raise."""
+    return prctl is not None and prctl.cap_permitted.sys_admin
+
+
+def explain(error: OSError, helper: str) -> str:
+    """Why the kernel says EPERM, in brackets, if it is for want of the setuid bit; else ""."""
+    if error.errno != errno.EPERM or may_mount():
+        return ""
+    if prctl is not None and prctl.get_no_new_privs():
+        return f" (no_new_privs is set: the setuid bit of {helper} does not count here)"
+    try:
+        nosuid = bool(posix.statvfs(helper).f_flag & posix.ST_NOSUID)
+        setuid = bool(posix.stat(helper).st_mode & S_ISUID)
+    except OSError:
+        return " (this process has no right to mount)"
+    if nosuid:
+        return f" ({helper} lies on a file system mounted nosuid)"
+    if not setuid:
+        return f" ({helper} is not setuid root)"
+    return f" ({helper} is setuid, but was not started through its setuid bit)"
+
+
+class raised:  # noqa: N801  # read as a statement: with privilege.raised()
+    """
+    CAP_SYS_ADMIN in force for the calling thread, until the block is left.
+
+    A thread has its own capability sets: what one thread raises, another that waits for the caller
+    does not have. Where the capability is not permitted this does nothing, and the kernel answers.
+    """
+
+    __slots__ = ("_lower",)
+
+    def __enter__(self) -> None:
+        self._lower = may_mount() and not prctl.cap_effective.sys_admin
+        if self._lower:
+            prctl.cap_effective.sys_admin = True
+
+    def __exit__(self, *error: object) -> None:
+        if self._lower:
+            prctl.cap_effective.sys_admin = False
+
+
+def give_up(caller: Caller) -> None:
+    """
+    Let go of CAP_SYS_ADMIN for good; what waits from here on can do nothing the caller cannot.
+
+    Root keeps its rights: its guard has to start the helper as root again.
+    """
+    if prctl is not None and not caller.is_root:
+        prctl.cap_effective.limit()
+        prctl.cap_permitted.limit()

@@ -1,0 +1,128 @@
+"""
+Kernel floor: the system calls that the posix module lacks, one wrapper each, named as the call.
+
+Arguments are the kernel's own: int, bytes (the C layer ends them with NUL), None for NULL. A failed
+call raises OSError with errno, the words for it, and the name of the call.
+"""
+
+import _ctypes  # the C core alone: the ctypes package is 4 ms of every mount
+import posix
+import sys
+
+from fusermount_py.helper.kernel.constants import (
+    SYS_FSCONFIG,
+    SYS_FSMOUNT,
+    SYS_FSOPEN,
+    SYS_MOVE_MOUNT,
+)
+
+_FUNCFLAG_CDECL = 0x1  # the GIL is released during the call: create may block for minutes
+_FUNCFLAG_USE_ERRNO = 0x8
+_STATFS_BYTES = 256  # struct statfs is 120 bytes on 64-bit machines
+_STATX_BYTES = 256  # struct statx, all architectures
+_STATX_MASK_AT = 0
+_STATX_MNT_ID_AT = 0x90
+
+
+class _Long(_ctypes._SimpleCData):  # type: ignore[type-arg]  # generic in the stubs only
+    _type_ = "l"
+
+
+class _Bytes(_ctypes._SimpleCData):  # type: ignore[type-arg]
+    _type_ = "z"
+
+
+class _Byte(_ctypes._SimpleCData):  # type: ignore[type-arg]
+    _type_ = "c"
+
+
+class _Pointer(_ctypes._SimpleCData):  # type: ignore[type-arg]
+    _type_ = "P"
+
+
+class _Buffer(_ctypes.Array):  # type: ignore[type-arg]
+    _type_ = _Byte
+    _length_ = 256
+
+
+class _Function(_ctypes.CFuncPtr):
+    _flags_ = _FUNCFLAG_CDECL | _FUNCFLAG_USE_ERRNO
+    _restype_ = _Long
+
+
+_LIBC = _ctypes.dlopen(None, 0)  # type: ignore[arg-type]  # NULL: what is loaded already
+
+
+def _function(symbol: str, *argtypes: type) -> _Function:
+    function = _Function(_ctypes.dlsym(_LIBC, symbol))
+    function.argtypes = argtypes
+    return function
+
+
+_fsopen = _function("syscall", _Long, _Bytes, _Long)
+_fsconfig = _function("syscall", _Long, _Long, _Long, _Bytes, _Bytes, _Long)
+_fsmount = _function("syscall", _Long, _Long, _Long, _Long)
+_move_mount = _function("syscall", _Long, _Long, _Bytes, _Long, _Bytes, _Long)
+_mount = _function("mount", _Bytes, _Bytes, _Bytes, _Long, _Bytes)
+_umount2 = _function("umount2", _Bytes, _Long)
+_statx = _function("statx", _Long, _Bytes, _Long, _Long, _Pointer)
+_fstatfs = _function("fstatfs", _Long, _Pointer)
+
+
+def _checked(call: str, result: int) -> int:
+    """The one place that turns a failed call into an exception."""
+    if result < 0:
+        number = _ctypes.get_errno()
+        raise OSError(number, posix.strerror(number), call)
+    return result
+
+
+def fsopen(fstype: bytes, flags: int) -> int:
+    """Open an fs context; needs CAP_SYS_ADMIN."""
+    return _checked("fsopen", _fsopen(SYS_FSOPEN, fstype, flags))
+
+
+def fsconfig(context: int, command: int, key: bytes | None, value: bytes | None) -> None:
+    """Set one parameter, or create the superblock (needs CAP_SYS_ADMIN, blocks until FUSE_INIT)."""
+    _checked("fsconfig", _fsconfig(SYS_FSCONFIG, context, command, key, value, 0))
+
+
+def fsmount(context: int, flags: int, attributes: int) -> int:
+    """A detached mount of what was created; needs CAP_SYS_ADMIN."""
+    return _checked("fsmount", _fsmount(SYS_FSMOUNT, context, flags, attributes))
+
+
+def move_mount(mount: int, target: int, flags: int) -> None:
+    """Attach one fd's mount onto another fd's inode; needs CAP_SYS_ADMIN."""
+    _checked("move_mount", _move_mount(SYS_MOVE_MOUNT, mount, b"", target, b"", flags))
+
+
+def mount(source: bytes, target: bytes, fstype: bytes, flags: int, data: bytes) -> None:
+    """The mount call of before 2019; needs CAP_SYS_ADMIN."""
+    _checked("mount", _mount(source, target, fstype, flags, data))
+
+
+def umount2(target: bytes, flags: int) -> None:
+    """Unmount by path; needs CAP_SYS_ADMIN."""
+    _checked("umount2", _umount2(target, flags))
+
+
+def statx_mount_id(descriptor: int, flags: int, mask: int) -> int | None:
+    """The mount id of an open file; None if the kernel does not know ``mask`` (before 6.8)."""
+    buffer = _Buffer()
+    _checked("statx", _statx(descriptor, b"", flags, mask, buffer))
+    answer = bytes(buffer)
+    if not _number(answer, _STATX_MASK_AT, 4) & mask:
+        return None
+    return _number(answer, _STATX_MNT_ID_AT, 8)
+
+
+def fstatfs_type(descriptor: int) -> int:
+    """``f_type`` of the file system an open file lies on, unsigned (linux/magic.h)."""
+    buffer = _Buffer()
+    _checked("fstatfs", _fstatfs(descriptor, buffer))
+    return _number(bytes(buffer), 0, _ctypes.sizeof(_Long))
+
+
+def _number(answer: bytes, offset: int, size: int) -> int:
+    return int.from_bytes(answer[offset : offset + size], sys.byteorder)

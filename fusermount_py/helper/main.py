@@ -1,0 +1,186 @@
+"""
+Entry: argv, environment -> one request -> one exit status. The only print, the only exit.
+
+The exit status is 0 or 1. On success stderr stays empty; on failure it has one line, prefixed with
+argv[0] as the caller gave it. Nothing that happens to the message changes the outcome.
+"""
+
+import _signal  # type: ignore[import-not-found]  # signal: 4 ms
+import errno
+import posix
+import select
+
+from fusermount_py.helper import protocol
+from fusermount_py.helper.errors import HelperError
+from fusermount_py.helper.kernel import privilege
+from fusermount_py.helper.kernel.seats import open_seats
+from fusermount_py.helper.request import (
+    GuardRequest,
+    Help,
+    MountRequest,
+    Request,
+    UnmountRequest,
+    Version,
+    parse,
+)
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import NoReturn
+
+    from fusermount_py.helper.kernel.comm import Comm
+    from fusermount_py.helper.kernel.privilege import Caller
+    from fusermount_py.helper.kernel.seats import Seats
+
+VERSION = "3.19.0"  # the fusermount3 whose interface this is; callers compare it
+USAGE = """\
+{name}: [options] mountpoint
+Options:
+ -h, --help             print help
+ -V, --version          print version
+ -o, --options OPT,...  mount options
+ -u, --unmount          unmount
+ -q, --quiet            with -u: say nothing on failure
+ -z, --lazy             with -u: detach now, clean up when no longer in use
+     --sync-init        pass the device, wait for the proceed byte, then mount
+     --auto-unmount     unmount what is mounted here when its server dies
+     --comm-fd FD       the comm socket, instead of _FUSE_COMMFD
+"""
+_STDOUT, _STDERR = 1, 2
+_MESSAGE_WAIT_MS = 1000
+_PIPE_BUF = 4096  # poll says writable when at least so much can be written without waiting
+
+
+def main(arguments: list[str], *, fuse_conf: str, helper: str, guard: str) -> "NoReturn":
+    """
+    ``arguments``: argv[0] as the caller gave it, then the caller's own.
+
+    ``fuse_conf``, ``helper`` and ``guard`` are paths, fixed when the helper was installed.
+    """
+    # Python would turn SIGINT into an exception in the middle of whatever is going on.
+    _signal.signal(_signal.SIGINT, _signal.SIG_DFL)
+    variables = {_text(name): _text(value) for name, value in posix.environ.items()}
+    program = Program(arguments[0], variables, fuse_conf, helper, guard)
+    # Not sys.exit: it would flush, run down the interpreter and wait for a blocked thread.
+    posix._exit(program.run(arguments[1:]))  # noqa: SLF001  # the name of the system call
+
+
+class Program:
+    """One run: what it was called with, and by which socket the client hears of it."""
+
+    __slots__ = ("_argv0", "_comm", "_conf_path", "_guard", "_helper", "_quiet", "_variables")
+
+    def __init__(
+        self, argv0: str, variables: dict[str, str], conf_path: str, helper: str, guard: str
+    ) -> None:
+        self._argv0 = argv0
+        self._variables = variables
+        self._conf_path = conf_path
+        self._helper = helper
+        self._guard = guard
+        self._comm: Comm | None = None
+        self._quiet = False
+
+    def run(self, arguments: list[str]) -> int:
+        """Do what is asked and return the exit status."""
+        try:
+            # As root, because nobody else may hold a seat; everything else is done as the caller.
+            seats = open_seats()
+            caller = privilege.become_caller()
+            return self._answer(parse(arguments, self._variables), caller, seats)
+        except HelperError as error:
+            return self._fail(error)
+        except Exception as error:  # noqa: BLE001  # a bug of ours: its name, never a traceback
+            words = error.strerror if isinstance(error, OSError) else type(error).__name__
+            return self._fail(HelperError(f"internal error: {words}", errno.EIO, "mount"))
+
+    def _answer(self, request: Request, caller: "Caller", seats: "Seats | None") -> int:
+        if isinstance(request, Help):
+            _say(_STDOUT, USAGE.format(name=self._argv0))
+            return 1
+        if isinstance(request, Version):
+            _say(_STDOUT, f"fusermount3 version: {VERSION}\n")
+        elif isinstance(request, UnmountRequest):
+            self._quiet = request.quiet
+            self._unmount(request, caller)
+        elif isinstance(request, GuardRequest):
+            self._guard_existing(request, caller)
+        else:
+            self._mount(request, caller, seats)
+        return 0
+
+    # Each flow is imported where it begins: an unmount does not pay for what a mount needs.
+
+    def _mount(self, request: MountRequest, caller: "Caller", seats: "Seats | None") -> None:
+        from fusermount_py.helper.kernel.comm import adopt
+        from fusermount_py.helper.mount import Surroundings, mount
+
+        self._comm = adopt(request.comm_fd)
+        around = Surroundings(caller, self._conf_path, self._helper, seats, self._warn)
+        mounted = mount(request, self._comm, around)
+        privilege.give_up(caller)
+        if mounted.prepared.options.auto_unmount and self._comm is not None:
+            from fusermount_py.helper import auto_unmount
+
+            path = mounted.prepared.mountpoint.path
+            guard = auto_unmount.Guard(self._guard, self._helper, self._argv0)
+            auto_unmount.become_guard(mounted.descriptor, path, self._comm, caller, guard)
+
+    def _guard_existing(self, request: GuardRequest, caller: "Caller") -> None:
+        from fusermount_py.helper import auto_unmount
+        from fusermount_py.helper.kernel.comm import adopt
+
+        self._comm = adopt(request.comm_fd)
+        guard = auto_unmount.Guard(self._guard, self._helper, self._argv0)
+        auto_unmount.guard_existing(request, self._comm, caller, guard)
+
+    def _unmount(self, request: UnmountRequest, caller: "Caller") -> None:
+        from fusermount_py.helper.unmount import unmount
+
+        if request.dead_mount is None:
+            unmount(request, caller, self._helper)
+        else:
+            from fusermount_py.helper.auto_unmount import unmount_dead
+
+            unmount_dead(request, caller, request.dead_mount)
+
+    def _warn(self, message: str) -> None:
+        _say(_STDERR, f"{self._argv0}: {_one_line(message)}\n")
+
+    def _fail(self, error: HelperError) -> int:
+        if not self._quiet:
+            self._warn(error.message)
+        wants_report = self._variables.get(protocol.REPORT) == "1"
+        if self._comm is None and wants_report:
+            self._comm = self._comm_of_failure()
+        if self._comm is not None:
+            self._comm.send_failure(error, report=wants_report)
+        return 1
+
+    def _comm_of_failure(self) -> "Comm | None":
+        """The socket that a report can go to when the command line was not even understood."""
+        from fusermount_py.helper.kernel.comm import adopt
+
+        text = self._variables.get(protocol.COMM_FD, "")
+        return adopt(int(text)) if text.isascii() and text.isdecimal() else None
+
+
+def _say(descriptor: int, text: str) -> None:
+    """Write as much as the other side takes; who does not read within a second misses the rest."""
+    message = text.encode("utf-8", "surrogateescape")
+    poll = select.poll()
+    poll.register(descriptor, select.POLLOUT)
+    try:
+        while message and poll.poll(_MESSAGE_WAIT_MS):
+            message = message[posix.write(descriptor, message[:_PIPE_BUF]) :]
+    except OSError:
+        pass  # nothing that happens to a message changes the outcome
+
+
+def _one_line(message: str) -> str:
+    """Control characters of a path become octal, as the mount table shows them."""
+    return "".join(f"\\{ord(c):03o}" if c < " " or c == "\x7f" else c for c in message)
+
+
+def _text(word: bytes) -> str:
+    return word.decode("utf-8", "surrogateescape")

@@ -1,0 +1,147 @@
+"""
+Flow: one mount request, from the caller's words to an attached mount.
+
+    MountRequest -> Prepared -> Mounted -> status
+
+prepare() decides everything; after it only create, mount and attach can fail, and only in the
+kernel. Classic and sync-init differ in when the device is sent and in who waits for FUSE_INIT.
+"""
+
+import _signal  # type: ignore[import-not-found]  # signal: 4 ms
+
+from fusermount_py.helper import creation, mount_max, permission
+from fusermount_py.helper.fuse_conf import Config
+from fusermount_py.helper.fuse_conf import parse as parse_config
+from fusermount_py.helper.kernel import device, mountpoint
+from fusermount_py.helper.kernel.mount_table import read
+from fusermount_py.helper.options import MountOptions
+from fusermount_py.helper.options import parse as parse_options
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from fusermount_py.helper.creation import Context, Mounted
+    from fusermount_py.helper.kernel.comm import Comm
+    from fusermount_py.helper.kernel.mountpoint import Located, Pinned
+    from fusermount_py.helper.kernel.privilege import Caller
+    from fusermount_py.helper.kernel.seats import Seats
+    from fusermount_py.helper.request import MountRequest
+
+
+class Surroundings:
+    """What main() knows besides the request: who asks, what is configured, whom to warn."""
+
+    __slots__ = ("caller", "conf_path", "helper", "seats", "warn")
+
+    def __init__(
+        self,
+        caller: "Caller",
+        conf_path: str,
+        helper: str,
+        seats: "Seats | None",
+        warn: "Callable[[str], None]",
+    ) -> None:
+        self.caller = caller
+        self.conf_path = conf_path
+        self.helper = helper
+        self.seats = seats
+        self.warn = warn
+
+
+class Prepared:
+    """Everything decided, nothing mounted: only create, mount and attach are left."""
+
+    __slots__ = ("context", "device", "mountpoint", "options")
+
+    def __init__(
+        self, device: int, mountpoint: "Pinned", options: MountOptions, context: "Context"
+    ) -> None:
+        self.device = device
+        self.mountpoint = mountpoint
+        self.options = options
+        self.context = context
+
+
+def mount(request: "MountRequest", comm: "Comm | None", around: Surroundings) -> "Mounted":
+    """Mount and tell the client; on return the client has its device, or its status 0."""
+    located = mountpoint.locate(request.mountpoint)
+    comm = permission.check_comm(comm, request.comm_fd)
+    prepared = prepare(request, located, around)
+    if request.sync_init:
+        comm.send_device(prepared.device)
+        comm.owes_status = True
+        comm.wait_for_byte(request.proceed_seconds)
+        creation.create_watched(prepared, comm, request.init_seconds)
+        return finish(prepared, around, comm.send_success)
+    creation.create(prepared)
+    return finish(prepared, around, lambda: comm.send_device(prepared.device))
+
+
+def prepare(request: "MountRequest", located: "Located", around: Surroundings) -> Prepared:
+    """Open and judge everything as the caller, in the order in which refusals are expected."""
+    caller = around.caller
+    device_path = (caller.is_root and request.device) or device.DEFAULT_DEVICE
+    descriptor = device.open_device(device_path)
+    config = _read_config(around)
+    if not caller.is_root:
+        mount_max.reserve(config, around.seats)
+    pinned = mountpoint.pin(located)
+    _judge(pinned, caller)
+    options = parse_options(request.options, config, privileged=caller.is_root)
+    for warning in options.warnings:
+        around.warn(warning)
+    context = creation.open_context(
+        options,
+        options.source(device_path),
+        [
+            ("fd", str(descriptor)),
+            ("rootmode", f"{pinned.file_type:o}"),
+            ("user_id", str(caller.uid)),
+            ("group_id", str(caller.gid)),
+        ],
+        around.helper,
+    )
+    return Prepared(descriptor, pinned, options, context)
+
+
+def finish(prepared: Prepared, around: Surroundings, deliver: "Callable[[], None]") -> "Mounted":
+    """Attach what was created and tell the client, who must not miss it."""
+    # A signal between the two would leave a mount that nobody serves.
+    _signal.pthread_sigmask(_signal.SIG_BLOCK, _signal.valid_signals())
+    mounted = creation.attach(prepared)
+    if around.seats is not None:
+        around.seats.leave()
+    try:
+        deliver()
+    except BaseException:
+        creation.take_back(mounted)
+        raise
+    return mounted
+
+
+def _judge(pinned: "Pinned", caller: "Caller") -> None:
+    permission.check_kind(pinned)
+    if caller.is_root:
+        return
+    if pinned.is_directory:
+        permission.check_searchable(mountpoint.is_searchable(pinned))
+        permission.check_sticky(pinned, caller)
+        permission.check_writable(pinned, mountpoint.is_writable(pinned))
+    else:
+        permission.check_file_writable(pinned, mountpoint.open_for_writing(pinned))
+    permission.check_filesystem(mountpoint.filesystem_type(pinned))
+
+
+def _read_config(around: Surroundings) -> Config:
+    """The administrator's settings; a file that is missing or cannot be read means the defaults."""
+    try:
+        config = parse_config(read(around.conf_path), around.conf_path)
+    except FileNotFoundError:
+        return Config(around.conf_path)
+    except OSError as error:
+        around.warn(f"failed to open {around.conf_path}: {error.strerror}")
+        return Config(around.conf_path)
+    for warning in config.warnings:
+        around.warn(warning)
+    return config
