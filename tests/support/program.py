@@ -70,6 +70,7 @@ class Running:
     def receive_device(self) -> io.FileIO:
         """The device, from a message of one zero byte and exactly one descriptor."""
         message = self.receive()
+        assert message != END_OF_FILE, self.wait()
         assert (b"\0", 1) == (message.payload, len(message.descriptors)), message
         return message.descriptors[0]
 
