@@ -9,6 +9,7 @@ The identity is the kernel's unique mount id, so a mount that was stacked, moved
 the path is another one, and stays.
 """
 
+import _signal  # type: ignore[import-not-found]  # signal: 4 ms
 import _thread
 import errno
 import posix
@@ -70,6 +71,8 @@ def become_guard(mount: int, path: str, comm: "Comm", caller: "Caller", guard: G
     """
     identity = mount_table.identity(mount)
     privilege.give_up(caller)
+    # mount.finish() blocked every signal, and what exec starts would inherit that.
+    _signal.pthread_sigmask(_signal.SIG_SETMASK, ())
     words = [guard.program, guard.helper, guard.argv0, str(comm.descriptor), str(identity), path]
     try:
         posix.execve(guard.program, words, {})
@@ -90,22 +93,27 @@ def _wait_as_root(mount: int, path: str, comm: "Comm", identity: int) -> "NoRetu
     for standard in range(3):
         posix.dup2(null, standard)
     comm.wait_for_hangup()
-    _take_if_dead(mountpoint.hold(mountpoint.locate(path)), identity)
+    mount = mountpoint.hold(mountpoint.locate(path))
+    if mount_table.is_identity(mount, identity):
+        _take_if_dead(mount)
     posix._exit(0)  # noqa: SLF001  # the name of the system call
 
 
 def unmount_dead(request: "UnmountRequest", caller: "Caller", identity: int) -> None:
     """What the guard asks for: take this one mount if it is still there, the caller's, and dead."""
     located = mountpoint.locate(request.mountpoint)
-    mount = mountpoint.hold(located)
+    try:
+        mount = mountpoint.hold(located)
+        if not mount_table.is_identity(mount, identity):
+            return  # unmounted, moved or covered before: all is as it should be
+    except OSError:
+        return
     if not caller.is_root:
         permission.check_owner(mount_table.entry_of(mount), located.path, caller)
-    _take_if_dead(mount, identity)
+    _take_if_dead(mount)
 
 
-def _take_if_dead(mount: int, identity: int) -> None:
-    if not mount_table.is_identity(mount, identity):
-        return
+def _take_if_dead(mount: int) -> None:
     for pause in _LOOKS_AFTER_SECONDS:
         time.sleep(pause)
         answer = _ask(mount)

@@ -148,13 +148,14 @@ class Program:
         _say(_STDERR, f"{self._argv0}: {_one_line(message)}\n")
 
     def _fail(self, error: HelperError) -> int:
-        if not self._quiet:
-            self._warn(error.message)
         wants_report = self._variables.get(protocol.REPORT) == "1"
         if self._comm is None and wants_report:
             self._comm = self._comm_of_failure()
         if self._comm is not None:
             self._comm.send_failure(error, report=wants_report)
+        # Last, because whoever does not read stderr must not keep the client from its answer.
+        if not self._quiet:
+            self._warn(error.message)
         return 1
 
     def _comm_of_failure(self) -> "Comm | None":

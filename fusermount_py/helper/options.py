@@ -54,9 +54,10 @@ FLAGS = {
     "nosymfollow":   (MS_NOSYMFOLLOW, 0,              True),
 }  # fmt: skip
 
-_NAMES = ("fsname", "subtype")  # the two in which a backslash escapes
 _KERNEL_VALUES = ("max_read", "blksize")
 _SELINUX = ("context", "fscontext", "defcontext", "rootcontext")
+_ESCAPED = ("fsname=", "subtype=")  # a backslash in them escapes the next character
+_QUOTED = tuple(f"{name}=" for name in _SELINUX)  # double quotes in them hide commas
 _IGNORED_WORDS = ("nonempty", "large_read")
 _IGNORED_VALUES = ("fd", "rootmode", "user_id", "group_id")
 
@@ -126,8 +127,8 @@ def split(text: str) -> list[str]:
     """
     pieces, start = [], 0
     while start < len(text):
-        name = text[start:].partition("=")[0]
-        end, escapes, quotes, quoted = start, name in _NAMES, name in _SELINUX, False
+        escapes, quotes = text.startswith(_ESCAPED, start), text.startswith(_QUOTED, start)
+        end, quoted = start, False
         while end < len(text) and (quoted or text[end] != ","):
             if escapes and text[end] == "\\":
                 end += 1

@@ -6,7 +6,8 @@ Flow: one unmount request: which mount, whose, take it.
 The file system itself is never asked, so a dead or hung server stops nothing. What is judged is
 what is taken: a lazy unmount goes by the held mount. A plain one cannot, because holding a mount
 makes it busy; it goes by the last name in the held parent directory, where only the topmost mount
-can be reached and nothing the caller renames leads elsewhere (a mountpoint cannot be renamed).
+can be reached. A mountpoint cannot be renamed; whoever could do it from another mount namespace
+could as well remove the directory there, which takes down what is mounted on it without our help.
 """
 
 import posix

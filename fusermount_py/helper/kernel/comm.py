@@ -108,13 +108,19 @@ class Comm:
             self._receive(1 << 16)
 
     def _poll(self, other: int | None, deadline: float | None) -> int:
-        """The socket's events; -1 when ``other`` is readable; 0 when the deadline is over."""
+        """
+        The socket's events; -1 when ``other`` is readable; 0 when the deadline is over.
+
+        A peer that never stops sending must not keep us from seeing that it is.
+        """
+        remaining = None if deadline is None else deadline - time.monotonic()
+        if remaining is not None and remaining <= 0:
+            return 0
         poll = select.poll()
         poll.register(self.descriptor, select.POLLIN | select.POLLRDHUP)
         if other is not None:
             poll.register(other, select.POLLIN)
-        wait = None if deadline is None else max(0.0, deadline - time.monotonic()) * 1000
-        ready = dict(poll.poll(wait))
+        ready = dict(poll.poll(None if remaining is None else remaining * 1000))
         return -1 if other in ready else ready.get(self.descriptor, 0)
 
     def _receive(self, size: int) -> bytes:
