@@ -1,0 +1,107 @@
+"""
+What is said between client and helper, in its order; replies.py reads the bytes.
+
+    receive_device    <- device          None when an old helper does not know --sync-init
+    await_status      <- status          and the report behind a status that is an errno
+    unexpected        <- anything        out of turn: a report, the end, or nonsense
+"""
+
+from __future__ import annotations
+
+import errno
+
+from fusermount_py.client import replies
+from fusermount_py.client.device import Device, is_fuse
+from fusermount_py.client.errors import MountTimeout, from_stderr
+from fusermount_py.client.turns import now
+
+TYPE_CHECKING = False  # typing: 10 ms
+if TYPE_CHECKING:
+    from typing import NoReturn
+
+    from fusermount_py.client.helper_process import HelperProcess, Message
+    from fusermount_py.client.roll_call import RollCall
+    from fusermount_py.client.turns import Flow
+
+MARGIN_SECONDS = 2.0  # the helper's clock is the same as ours: let it say so itself
+_LOOK_SECONDS = 0.001  # poll(2) cannot wait for less
+_BLIND_SECONDS = 1.0  # after that this kernel does not seem to show connections
+
+
+def receive_device(helper: HelperProcess, deadline: float) -> Flow[Device | None]:
+    """The device; None if the helper ended because it does not know --sync-init."""
+    message = yield from helper.listen(deadline)
+    if message is None:
+        raise MountTimeout(errno.ETIMEDOUT, "the helper sent no device", step="receive")
+    try:
+        if not message.data and not message.descriptors:
+            status = yield from helper.end()
+            # getopt names the option it does not know, in every language; a helper that says
+            # nothing at all gets its second chance as well.
+            if b"sync-init" in helper.said or not helper.said.strip():
+                return None
+            raise from_stderr(helper.said, step="receive", otherwise=_unsaid(status, "a device"))
+        replies.check_device(message.data, message.descriptors, truncated=message.truncated)
+        if not is_fuse(message.descriptors[0]):
+            raise replies.nonsense("what it sent is no FUSE device")
+        return Device(message.descriptors.pop())
+    finally:
+        message.close()
+
+
+def await_status(
+    helper: HelperProcess, device: Device, workers: RollCall, seconds: float
+) -> Flow[None]:
+    """
+    Return when the helper says that it is mounted; meanwhile let the workers go when they can read.
+
+    ``seconds`` is what the server has for its answer to FUSE_INIT.
+    """
+    sent = now()
+    deadline = sent + seconds + MARGIN_SECONDS
+    message = None
+    while message is None:
+        if now() >= deadline:
+            raise MountTimeout(errno.ETIMEDOUT, "the helper sent no status", step="create")
+        look = deadline
+        if device.armed and not workers.is_decided():
+            if device.connection() is not None or now() > sent + _BLIND_SECONDS:
+                workers.release()
+            else:
+                look = min(deadline, now() + _LOOK_SECONDS)
+        message = yield from helper.listen(look)
+    if message.descriptors or not message.data or message.data.startswith(b"{"):
+        yield from unexpected(helper, message)
+    number = replies.status(message.data)
+    if number != 0:
+        yield from _explain(helper, number)
+
+
+def _explain(helper: HelperProcess, number: int) -> Flow[NoReturn]:
+    """Raise for a mount that failed: with the helper's report if it sends one, else its stderr."""
+    report = yield from helper.listen(now() + MARGIN_SECONDS)
+    if report is not None:
+        report.close()
+        if report.data:
+            raise replies.report(report.data)
+    yield from helper.end()
+    raise from_stderr(
+        helper.said, step="create", otherwise="the helper could not mount", number=number
+    )
+
+
+def unexpected(helper: HelperProcess, message: Message) -> Flow[NoReturn]:
+    """Raise for a message that was not due."""
+    bare = not message.descriptors
+    message.close()
+    if bare and message.data.startswith(b"{"):
+        raise replies.report(message.data)
+    if message.data or not bare:
+        raise replies.nonsense("a message came that was not due")
+    status = yield from helper.end()
+    raise from_stderr(helper.said, step="proceed", otherwise=_unsaid(status, "a status"))
+
+
+def _unsaid(status: int | None, what: str) -> str:
+    how = "" if status is None else f" with status {status}"
+    return f"the helper ended{how} before it sent {what}"

@@ -1,0 +1,96 @@
+"""
+The FUSE device as the client holds it: from the helper's message to the last reader.
+
+Armed for synchronous INIT, a device is dangerous until the kernel has attached it to a connection:
+read, poll and epoll_ctl on it block inside the kernel, and closing it wakes nobody (kernel.md, "The
+device"). From the attachment on, the end of the connection wakes every reader with ENODEV. Hence
+connection(): the one question about a device that never blocks.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import select
+import stat
+
+_SYNC_INIT = 0xE503  # linux/fuse.h: FUSE_DEV_IOC_SYNC_INIT
+_NUMBER = os.makedev(10, 229)  # admin-guide/devices.txt: misc, fuse
+
+
+class Device:
+    """
+    One open FUSE device; its number stays ours until nobody can be reading it any more.
+
+    Closing a descriptor while a thread is on its way to read it would let that thread read whatever
+    is opened next under the same number. end() therefore first puts an end of file in its place.
+    """
+
+    __slots__ = ("_ended", "armed", "descriptor")
+
+    def __init__(self, descriptor: int) -> None:
+        self.descriptor = descriptor
+        self.armed = False
+        self._ended = False
+
+    def arm(self) -> bool:
+        """Ask for synchronous INIT; False if this kernel has none (before 6.18)."""
+        try:
+            fcntl.ioctl(self.descriptor, _SYNC_INIT)
+        except OSError as error:
+            if error.errno in (errno.ENOTTY, errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP):
+                return False
+            raise
+        self.armed = True
+        return True
+
+    def connection(self) -> int | None:
+        """
+        The number of its connection, which is the minor number of the mount's device, too.
+
+        None while the kernel has not attached it, and always on kernels that do not show it.
+        """
+        try:
+            with open(f"/proc/self/fdinfo/{self.descriptor}", "rb", buffering=0) as file:
+                number = file.read(4096).partition(b"fuse_connection:")[2].split(None, 1)
+        except OSError:
+            return None
+        return int(number[0]) if number else None
+
+    def is_connected(self) -> bool:
+        """Whether the mount behind an attached device is still there, so that requests may come."""
+        return not self.disconnected(0.0)
+
+    def disconnected(self, seconds: float | None) -> bool:
+        """Wait for the end of the connection of an attached device; False if time ran out."""
+        if self._ended:
+            return True
+        poll = select.poll()
+        # Requests wake this poll inside the kernel only: POLLERR is all that is asked for.
+        poll.register(self.descriptor, 0)
+        return bool(poll.poll(None if seconds is None else seconds * 1000))
+
+    def end(self) -> None:
+        """Close the device itself, and keep its number: from now on it reads as end of file."""
+        if not self._ended:
+            nothing = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
+            os.dup2(nothing, self.descriptor, inheritable=False)
+            os.close(nothing)
+            self._ended = True
+
+    def close(self) -> None:
+        """Give the number back; only when no thread can be on its way to read it."""
+        if self.descriptor >= 0:
+            os.close(self.descriptor)
+            self.descriptor = -1
+            self._ended = True
+
+    def __del__(self) -> None:
+        self.close()
+
+
+def is_fuse(descriptor: int) -> bool:
+    """Whether an fd that somebody sent is really an open FUSE device."""
+    status = os.fstat(descriptor)
+    return stat.S_ISCHR(status.st_mode) and status.st_rdev == _NUMBER

@@ -1,0 +1,202 @@
+"""
+One run of the helper: found, started, listened to, and always waited for.
+
+The helper gets descriptors 0 to 3 (nothing, nothing, our pipe for its sentences, the comm socket)
+and a copy of the environment with the contract's variables on top: a helper may be a wrapper, in a
+container for instance, that needs PATH; the setuid one throws everything away by itself.
+"""
+
+from __future__ import annotations
+
+import _signal  # type: ignore[import-not-found]  # signal: 4 ms for its enums
+import _socket  # socket: 7 ms
+import errno
+import os
+import sys
+
+from fusermount_py import stdio
+from fusermount_py.client.errors import HelperNotFound, MountError
+from fusermount_py.client.turns import Until, now, readable
+from fusermount_py.helper import protocol
+
+TYPE_CHECKING = False  # typing: 10 ms
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping, Sequence
+
+    from fusermount_py.client.turns import Flow
+
+_COMM_FD = 3
+_GRACE_SECONDS = 2.0  # our helper leaves within one when its client is gone
+_SAID_BYTES = 1 << 16  # of stderr, the last of it: the sentence that matters comes last
+_MESSAGE_BYTES = 1 << 16
+_FDS_SEEN = 16  # room for more than one, so that what should not be there is seen and closed
+
+
+class Message:
+    """What one recvmsg brought; empty data means that the helper's end is closed."""
+
+    __slots__ = ("data", "descriptors", "truncated")
+
+    def __init__(self, data: bytes, descriptors: list[int], *, truncated: bool) -> None:
+        self.data = data
+        self.descriptors = descriptors
+        self.truncated = truncated
+
+    def close(self) -> None:
+        """Let go of the descriptors that nobody took out."""
+        while self.descriptors:
+            os.close(self.descriptors.pop())
+
+
+class HelperProcess:
+    """A running helper; whoever made it drives end() to its end, whatever happens in between."""
+
+    def __init__(
+        self, command: Sequence[str], arguments: Sequence[str], variables: Mapping[str, str]
+    ) -> None:
+        self.said = b""
+        self.exit_status: int | None = None
+        self._reaped = False
+        # Message boundaries carry the protocol: one message is one step of it.
+        ours, theirs = _socket.socketpair(_socket.AF_UNIX, _socket.SOCK_SEQPACKET)
+        self.comm = _socket.socket(fileno=stdio.clear_of_stdio(ours.detach()))
+        self.comm.setblocking(False)
+        their_comm = stdio.clear_of_stdio(theirs.detach())
+        self._stderr, their_stderr = stdio.pipe()
+        os.set_blocking(self._stderr, False)
+        try:
+            self._pid = os.posix_spawn(
+                command[0],
+                [*command[1:], *arguments],
+                os.environ | {protocol.COMM_FD: str(_COMM_FD), **variables},
+                file_actions=(
+                    (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
+                    (os.POSIX_SPAWN_OPEN, 1, os.devnull, os.O_WRONLY, 0),
+                    (os.POSIX_SPAWN_DUP2, their_stderr, 2),
+                    (os.POSIX_SPAWN_DUP2, their_comm, _COMM_FD),
+                ),
+                setsigmask=(),
+                setsigdef=(_signal.SIGCHLD, _signal.SIGINT, _signal.SIGPIPE),
+            )
+        except OSError as error:
+            self._close()
+            raise _not_started(command[0], error) from error
+        finally:
+            os.close(their_comm)
+            os.close(their_stderr)
+        self._pidfd = _open_pidfd(self._pid)
+
+    def listen(self, deadline: float, also: Collection[int] = ()) -> Flow[Message | None]:
+        """The next message; None if the deadline, or a reader of ``also``, came first."""
+        while True:
+            watched = [self.comm.fileno(), *self._open(self._stderr, self._pidfd), *also]
+            ready = yield Until(watched, deadline)
+            self._hear()
+            if (message := self._receive()) is not None:
+                return message
+            if self._pidfd in ready:
+                # A message sent just before the end has been looked for: that was all.
+                return Message(b"", [], truncated=False)
+            if now() >= deadline or any(descriptor in ready for descriptor in also):
+                return None
+
+    def proceed(self) -> None:
+        """Send the proceed byte. A helper that is gone is noticed by the next listen()."""
+        try:
+            self.comm.send(protocol.PROCEED, _socket.MSG_NOSIGNAL)
+        except OSError as error:
+            if error.errno not in (errno.EPIPE, errno.ECONNRESET, errno.ENOTCONN):
+                raise
+
+    def end(self, grace: float = _GRACE_SECONDS) -> Flow[int | None]:
+        """
+        Close the comm socket and see the helper out: by itself within ``grace``, killed after it.
+
+        Returns the exit status, None if somebody else in this process reaped it. No zombie stays.
+        """
+        self.comm.close()
+        return (yield from self.exited(grace))
+
+    def exited(self, seconds: float) -> Flow[int | None]:
+        """As end(), with the comm socket left open until the helper has gone."""
+        deadline = now() + seconds
+        try:
+            while self._pidfd >= 0 and now() < deadline:
+                ready = yield Until(self._open(self._stderr, self._pidfd), deadline)
+                self._hear()
+                if self._pidfd in ready:
+                    break
+        finally:
+            self._reap()
+            self._close()
+        return self.exit_status
+
+    def _receive(self) -> Message | None:
+        try:
+            data, ancillary, flags, _ = self.comm.recvmsg(
+                _MESSAGE_BYTES, _socket.CMSG_SPACE(4 * _FDS_SEEN), _socket.MSG_CMSG_CLOEXEC
+            )
+        except BlockingIOError:
+            return None
+        except ConnectionResetError:  # it left without reading what we sent
+            return Message(b"", [], truncated=False)
+        descriptors = [
+            int.from_bytes(rights[start : start + 4], sys.byteorder)
+            for _, kind, rights in ancillary
+            if kind == _socket.SCM_RIGHTS
+            for start in range(0, len(rights) - 3, 4)
+        ]
+        truncated = bool(flags & (_socket.MSG_CTRUNC | _socket.MSG_TRUNC))
+        return Message(data, descriptors, truncated=truncated)
+
+    def _hear(self) -> None:
+        """Take what stderr holds, so that a talkative helper never waits for us."""
+        while self._stderr >= 0:
+            try:
+                chunk = os.read(self._stderr, _SAID_BYTES)
+            except BlockingIOError:
+                return
+            self.said = (self.said + chunk)[-_SAID_BYTES:]
+            if not chunk:
+                os.close(self._stderr)
+                self._stderr = -1
+
+    def _reap(self) -> None:
+        """Let no child stay: one that would not leave, or that we may not wait for, is killed."""
+        if self._reaped:
+            return  # the number may be another child's by now
+        self._reaped = True
+        if self._pidfd >= 0 and not readable(Until((self._pidfd,), now()), wait=False):
+            _signal.pidfd_send_signal(self._pidfd, _signal.SIGKILL)
+            # Not even SIGKILL ends a process that waits for a broken disk: do not wait for ever.
+            readable(Until((self._pidfd,), now() + _GRACE_SECONDS), wait=True)
+        try:
+            pid, status = os.waitpid(self._pid, os.WNOHANG)
+        except ChildProcessError:  # the author waits for any child, or ignores SIGCHLD
+            return
+        if pid:
+            self.exit_status = os.waitstatus_to_exitcode(status)
+
+    def _close(self) -> None:
+        self.comm.close()
+        self._hear()
+        for descriptor in self._open(self._stderr, getattr(self, "_pidfd", -1)):
+            os.close(descriptor)
+        self._stderr = self._pidfd = -1
+
+    @staticmethod
+    def _open(*descriptors: int) -> list[int]:
+        return [descriptor for descriptor in descriptors if descriptor >= 0]
+
+
+def _open_pidfd(pid: int) -> int:
+    try:
+        return os.pidfd_open(pid)
+    except ProcessLookupError:  # SIGCHLD is ignored here, and the helper is through already
+        return -1
+
+
+def _not_started(path: str, error: OSError) -> MountError:
+    message = f"{path}: {error.strerror}"
+    kind = MountError if error.errno in (errno.EAGAIN, errno.ENOMEM) else HelperNotFound
+    return kind(error.errno or errno.ENOENT, message, step="spawn")
