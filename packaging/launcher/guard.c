@@ -4,37 +4,37 @@
  *
  *     guard HELPER ARGV0 COMM_FD MOUNT_ID MOUNTPOINT
  *
- * The helper becomes this program after its mount, with the caller's ids, no
- * capability and an empty environment; one waits beside every such mount, for days, so
- * it is one page of C and not an interpreter. When the other end of the comm socket is
- * closed, it becomes HELPER, setuid again, which judges for itself whether mount MOUNT_ID
- * is still there, the caller's, and dead. Nothing here is trusted by anyone: a caller
- * who runs this program by hand gains what running HELPER by hand gives.
+ * The helper becomes this program after its mount, with the caller's ids, no capability
+ * and an empty environment. One waits beside every such mount, for days, so it is no
+ * interpreter, and does without the C library too (bare.h). When the other end of the comm
+ * socket is closed, it becomes HELPER, setuid again, which judges for itself whether mount
+ * MOUNT_ID is still there, the caller's, and dead. Nothing here is trusted by anyone: a
+ * caller who runs this program by hand gains what running HELPER by hand gives.
  */
-#define _GNU_SOURCE
-#include <fcntl.h>
-#include <poll.h>
-#include <signal.h>
-#include <string.h>
-#include <sys/socket.h>
-#include <unistd.h>
+#include <asm/signal.h>
+#include <linux/fcntl.h>
+#include <linux/poll.h>
+#include <stddef.h>
 
-enum { COMM = 3 };
+#include "bare.h"
+
+enum { STDIN, STDOUT, STDERR, COMM };
+enum { SIGNALS = 64, DONT_WAIT = 0x40, ID_DIGITS = 20 };
 
 /* Callers read our inherited stdout and stderr to their end, or wait for a pipe of
  * theirs to close: whatever stayed open here would keep them waiting for ever. The comm
  * socket may be one of fds 0-2, hence it is moved out of the way first. */
-static int keep_only(int comm_fd)
+static long keep_only(long comm_fd)
 {
-	int null;
+	long null;
 
-	if (dup2(comm_fd, COMM) < 0)
+	if (comm_fd != COMM && call(SYS_dup3, comm_fd, COMM, 0, 0) < 0)
 		return -1;
-	null = open("/dev/null", O_RDWR);
-	for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
-		if (dup2(null, fd) < 0)
+	null = call(SYS_openat, AT_FDCWD, (long)"/dev/null", O_RDWR, 0);
+	for (long fd = STDIN; fd <= STDERR; fd++)
+		if (fd != null && call(SYS_dup3, null, fd, 0, 0) < 0)
 			return -1;
-	return close_range(COMM + 1, ~0U, 0);
+	return call(SYS_close_range, COMM + 1, ~0U, 0, 0);
 }
 
 /* A terminal's signals, and the SIGTERM that a service manager sends to everything it
@@ -42,8 +42,10 @@ static int keep_only(int comm_fd)
  * use. Ignored rather than blocked: nothing stays pending for the helper to die of. */
 static void ignore_signals(void)
 {
-	for (int number = 1; number < NSIG; number++)
-		signal(number, SIG_IGN);
+	const struct sigaction ignore = { .sa_handler = SIG_IGN };
+
+	for (long number = 1; number <= SIGNALS; number++)
+		call(SYS_rt_sigaction, number, (long)&ignore, 0, sizeof(sigset_t));
 }
 
 /* What the peer says is read and dropped, else its sends would block one day. End of
@@ -53,36 +55,39 @@ static void wait_for_hangup(void)
 	struct pollfd comm = { .fd = COMM, .events = POLLIN | POLLRDHUP };
 	char dropped[64];
 
-	while (poll(&comm, 1, -1) == 1 && comm.revents == POLLIN)
-		if (recv(COMM, dropped, sizeof(dropped), MSG_DONTWAIT) < 0)
+	while (call(SYS_ppoll, (long)&comm, 1, 0, 0) == 1 && comm.revents == POLLIN)
+		if (call(SYS_recvfrom, COMM, (long)dropped, sizeof(dropped), DONT_WAIT) < 0)
 			return;
 }
 
-static int number_of(const char *digits)
+static long number_of(const char *digits)
 {
-	int number = 0;
+	long number = 0;
 
 	while (*digits >= '0' && *digits <= '9' && number < 1 << 24)
 		number = 10 * number + (*digits++ - '0');
 	return *digits == '\0' ? number : -1;
 }
 
-int main(int argc, char **argv)
+static int run(long argc, char **argv)
 {
-	static char dead_mount[sizeof("--dead-mount=") + 20] = "--dead-mount=";
-	static char *environment[] = { NULL };
+	char dead_mount[sizeof("--dead-mount=") + ID_DIGITS] = "--dead-mount=";
+	char *id = dead_mount + sizeof("--dead-mount=") - 1;
 
-	if (argc != 6 || strlen(argv[4]) > 20)
+	if (argc != 6)
 		return 1;
+	for (const char *digit = argv[4]; *digit; digit++)
+		if (id < dead_mount + sizeof(dead_mount) - 1)
+			*id++ = *digit;
 	ignore_signals();
-	setsid(); /* fails for the leader of a process group: its terminal is then ignored only */
-	if (keep_only(number_of(argv[3])) < 0 || chdir("/") < 0)
+	call(SYS_setsid, 0, 0, 0, 0); /* refused to the leader of a group, whose signals are ignored */
+	if (keep_only(number_of(argv[3])) < 0 || call(SYS_chdir, (long)"/", 0, 0, 0) < 0)
 		return 1;
 	wait_for_hangup();
 
-	strcat(dead_mount, argv[4]);
 	char *command[] = { argv[2], "--unmount", "--lazy", "--quiet", dead_mount, "--",
 		argv[5], NULL };
-	execve(argv[1], command, environment); /* which resets the signals ignored above */
+	char *environment[] = { NULL };
+	call(SYS_execve, (long)argv[1], (long)command, (long)environment, 0);
 	return 1;
 }

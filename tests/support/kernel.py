@@ -8,6 +8,7 @@ import os
 from support.users import PathLike
 
 CLONE_NEWNS = 0x00020000
+IN_OPEN = 0x20
 FUSE_DEV_IOC_SYNC_INIT = 0xE503  # _IO(229, 3), linux/fuse.h
 MNT_DETACH = 2
 MS_BIND, MS_REC, MS_PRIVATE = 0x1000, 0x4000, 0x40000
@@ -17,10 +18,11 @@ UMOUNT_NOFOLLOW = 8
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
-def _checked(result: int, name: str, path: PathLike = "") -> None:
+def _checked(result: int, name: str, path: PathLike = "") -> int:
     if result < 0:
         number = ctypes.get_errno()
         raise OSError(number, f"{name}: {os.strerror(number)}", path)
+    return result
 
 
 def unshare(flags: int) -> None:
@@ -36,6 +38,13 @@ def mount(
 
 def umount(target: PathLike, flags: int = MNT_DETACH | UMOUNT_NOFOLLOW) -> None:
     _checked(_libc.umount2(os.fsencode(target), flags), "umount2", target)
+
+
+def watch_opens(path: PathLike) -> int:
+    """A descriptor that can be read (it never blocks) once somebody has opened the file."""
+    watch = _checked(_libc.inotify_init1(os.O_CLOEXEC | os.O_NONBLOCK), "inotify_init1")
+    _checked(_libc.inotify_add_watch(watch, os.fsencode(path), IN_OPEN), "inotify_add_watch", path)
+    return watch
 
 
 def become_subreaper() -> None:

@@ -23,16 +23,17 @@ def processes_left() -> list[str]:
     except ChildProcessError:
         return []
     left = []
-    for pid in _children():
+    for pid in children():
         left.append(f"process {pid}: {Path(f'/proc/{pid}/cmdline').read_bytes()!r}")
         os.kill(pid, signal.SIGKILL)
         os.waitpid(pid, 0)
     return left
 
 
-def _children() -> list[int]:
-    children = Path(f"/proc/self/task/{os.getpid()}/children").read_text(encoding="ascii")
-    return [int(pid) for pid in children.split()]
+def children() -> list[int]:
+    """Our children, orphans of theirs included: those of a daemon's parent, say."""
+    pids = Path(f"/proc/self/task/{os.getpid()}/children").read_text(encoding="ascii")
+    return [int(pid) for pid in pids.split()]
 
 
 def take_mounts_below_scratch() -> None:
