@@ -25,7 +25,7 @@ def private_machine() -> None:
 
 @pytest.fixture(scope="session")
 def installed_helper(private_machine: None) -> str:
-    return str(machine.install_helper())
+    return str(machine.install())
 
 
 @pytest.fixture

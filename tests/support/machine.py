@@ -97,11 +97,17 @@ def restore_fuse_conf() -> None:
     write_fuse_conf("")
 
 
-def install_helper() -> Path:
+def install(prefix: Path = PREFIX) -> Path:
     """The installed helper, by the same `make install` that a distribution runs."""
-    subprocess.run(
-        ["make", "-s", "-C", SOURCE / "packaging", "install", f"PREFIX={PREFIX}"],
-        check=True,
-        env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin"},
-    )
-    return PREFIX / "bin" / "fusermount3"
+    make("install", f"PREFIX={prefix}")
+    return prefix / "bin" / "fusermount3"
+
+
+def uninstall(prefix: Path) -> None:
+    make("uninstall", f"PREFIX={prefix}")
+
+
+def make(*words: str) -> None:
+    """Run the packaging's make, in a bare environment."""
+    command = ["make", "-s", "-C", str(SOURCE / "packaging"), *words]
+    subprocess.run(command, check=True, env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin"})
