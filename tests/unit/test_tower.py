@@ -133,8 +133,8 @@ def test_the_unprivileged_world_imports_pure_modules_and_readers_only(module: Mo
 @pytest.mark.parametrize(
     ("imported", "importers"),
     [
-        ("prctl", {"fusermount_py.helper.kernel.privilege"}),
-        ("_prctl", set()),
+        ("_prctl", {"fusermount_py.helper.kernel.privilege"}),
+        ("prctl", set()),
         ("_ctypes", {"fusermount_py.helper.kernel.syscalls"}),
         ("ctypes", set()),
         ("click", {"fusermount_py.admin"}),

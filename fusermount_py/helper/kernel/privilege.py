@@ -1,5 +1,5 @@
 """
-Kernel floor: whose rights this process has, moment by moment. The only importer of prctl.
+Kernel floor: whose rights this process has, moment by moment. The only importer of _prctl.
 
     launcher          real caller, effective 0    every capability
     become_caller()   caller x3, gids too         permitted: CAP_SYS_ADMIN, effective: none
@@ -17,11 +17,13 @@ from _stat import S_ISUID
 from fusermount_py.helper.errors import KernelError
 
 try:
-    import prctl  # 1 ms, but its capability calls are read and written by others than us
+    # python-prctl's C half. Its Python half makes some hundred properties anew in every process,
+    # which is 1 ms of every mount, and clears capabilities one set after the other.
+    import _prctl
 except ImportError:  # a plain pip install: good enough where there is nothing to drop
-    prctl = None
+    _prctl = None
 
-_SYS_ADMIN_ONLY = 1 << 21  # linux/capability.h: CAP_SYS_ADMIN
+_SYS_ADMIN = 21  # linux/capability.h: CAP_SYS_ADMIN
 
 
 class Caller:
@@ -50,21 +52,27 @@ def become_caller() -> Caller:
     if caller.is_root:
         return caller
     setuid = posix.geteuid() != caller.uid
-    if setuid and prctl is None:
+    if setuid and _prctl is None:
         raise _not_dropped("python-prctl is missing")
-    if prctl is not None:
+    if _prctl is not None:
         # Else the kernel would empty the permitted set when the last uid 0 goes.
-        prctl.set_keepcaps(True)
+        _prctl.prctl(_prctl.PR_SET_KEEPCAPS, 1)
     posix.setresgid(caller.gid, caller.gid, caller.gid)
     posix.setresuid(caller.uid, caller.uid, caller.uid)
-    if prctl is not None:
-        # Effective before permitted: the kernel refuses a permitted set below the effective one.
-        prctl.cap_effective.limit()
-        prctl.cap_inheritable.limit()
-        prctl.cap_permitted.limit(prctl.CAP_SYS_ADMIN)
-        prctl.set_keepcaps(False)
+    if _prctl is not None:
+        _permit_only([_SYS_ADMIN])
+        _prctl.prctl(_prctl.PR_SET_KEEPCAPS, 0)
         _verify_drop(caller)
     return caller
+
+
+def _permit_only(permitted: list[int]) -> None:
+    """Nothing effective, nothing inheritable, and of the permitted capabilities only these."""
+    every = list(range(_prctl.CAP_LAST_CAP + 1))
+    others = [capability for capability in every if capability not in permitted]
+    # One capset for the three: first what each set gains, then what each loses, both in the order
+    # effective, permitted, inheritable.
+    _prctl.set_caps([], [], [], every, others, every)
 
 
 def _verify_drop(caller: Caller) -> None:
@@ -73,8 +81,8 @@ def _verify_drop(caller: Caller) -> None:
     if (posix.getresuid(), posix.getresgid()) != ids:
         raise _not_dropped("an id is not the caller's")
     status = _read(b"/proc/self/status")
-    for name, allowed in ((b"CapPrm", _SYS_ADMIN_ONLY), (b"CapEff", 0), (b"CapInh", 0)):
-        # python-prctl clears the capabilities it knows by name; a newer kernel may have more.
+    for name, allowed in ((b"CapPrm", 1 << _SYS_ADMIN), (b"CapEff", 0), (b"CapInh", 0)):
+        # python-prctl clears the capabilities it was built for; a newer kernel may have more.
         if _status_number(status, name) & ~allowed:
             raise _not_dropped(f"{name.decode()} holds too much")
     try:
@@ -102,14 +110,20 @@ def _not_dropped(why: str) -> KernelError:
 
 def may_mount() -> bool:
     """Whether raised() would have anything to raise."""
-    return prctl is not None and prctl.cap_permitted.sys_admin
+    return _prctl is not None and _holds(_prctl.CAP_PERMITTED)
+
+
+def _holds(which: int) -> bool:
+    """Whether CAP_SYS_ADMIN is in this one of the calling thread's sets."""
+    wanted = [_SYS_ADMIN]
+    return bool(_prctl.get_caps(wanted, wanted, wanted)[which][_SYS_ADMIN])
 
 
 def explain(error: OSError, helper: str) -> str:
     """Why the kernel says EPERM, in brackets, if it is for want of the setuid bit; else ""."""
     if error.errno != errno.EPERM or may_mount():
         return ""
-    if prctl is not None and prctl.get_no_new_privs():
+    if _prctl is not None and _prctl.prctl(_prctl.PR_GET_NO_NEW_PRIVS):
         return f" (no_new_privs is set: the setuid bit of {helper} does not count here)"
     try:
         nosuid = bool(posix.statvfs(helper).f_flag & posix.ST_NOSUID)
@@ -134,13 +148,13 @@ class raised:  # noqa: N801  # read as a statement: with privilege.raised()
     __slots__ = ("_lower",)
 
     def __enter__(self) -> None:
-        self._lower = may_mount() and not prctl.cap_effective.sys_admin
+        self._lower = may_mount() and not _holds(_prctl.CAP_EFFECTIVE)
         if self._lower:
-            prctl.cap_effective.sys_admin = True
+            _prctl.set_caps([_SYS_ADMIN], [], [], [], [], [])
 
     def __exit__(self, *error: object) -> None:
         if self._lower:
-            prctl.cap_effective.sys_admin = False
+            _prctl.set_caps([], [], [], [_SYS_ADMIN], [], [])
 
 
 def give_up(caller: Caller) -> None:
@@ -149,6 +163,5 @@ def give_up(caller: Caller) -> None:
 
     Root keeps its rights: its guard has to start the helper as root again.
     """
-    if prctl is not None and not caller.is_root:
-        prctl.cap_effective.limit()
-        prctl.cap_permitted.limit()
+    if _prctl is not None and not caller.is_root:
+        _permit_only([])
