@@ -9,9 +9,13 @@ purpose=${1:-demo}
 packages=(gcc libc6-dev make python3 python3-prctl util-linux)
 if [[ $purpose == test ]]; then
     packages+=(python3-venv python3-click python3-pyroute2 fuse3 strace shellcheck)
+    # Real file systems, mounted through the helper by tests/filesystems.
+    packages+=(sshfs openssh-sftp-server bindfs squashfuse squashfs-tools fuse-overlayfs
+        unionfs-fuse archivemount python3-pyfuse3)
 fi
 python=/usr/bin/python3
-tools=('pytest>=8,<9' 'pytest-timeout>=2.3,<3' 'hypothesis>=6.100,<7' 'ruff>=0.14,<1' 'mypy>=1.15,<3')
+tools=('pytest>=8,<9' 'pytest-timeout>=2.3,<3' 'hypothesis>=6.100,<7' 'ruff>=0.14,<1' 'mypy>=1.15,<3'
+    'mfusepy>=3.1,<4')
 
 missing=()
 for package in "${packages[@]}"; do
