@@ -19,6 +19,7 @@ IN_HEADER = struct.Struct("=IIQQIIIHH")  # length, opcode, unique, node, uid, gi
 OUT_HEADER = struct.Struct("=IiQ")  # length, error, unique
 INIT_OUT = struct.Struct("=IIIIHHIIHHI28x")  # major, minor, readahead, flags, ...: 64 bytes
 ATTR_OUT = struct.Struct("=QII6Q10I")  # valid (0: never cached), then struct fuse_attr
+STATFS_OUT_BYTES = 80  # struct fuse_statfs_out
 MAX_WRITE = 4096
 
 
@@ -26,8 +27,9 @@ class Peer:
     """
     A server on `device`. `init` is its answer to FUSE_INIT: an errno (0: yes), None: never.
 
-    `holding` are descriptors it keeps beside the device, like a server that holds its end
-    of the comm socket; everything else is closed in it. `root_mode` is for file mounts.
+    `statfs` is the errno of its answer to STATFS, `root_mode` is for file mounts. `holding` are
+    descriptors it keeps beside the device, like a server that holds its end of the comm socket;
+    everything else is closed in it.
     """
 
     def __init__(
@@ -35,6 +37,7 @@ class Peer:
         device: io.FileIO,
         *,
         init: int | None = 0,
+        statfs: int = 0,
         root_mode: int = stat.S_IFDIR | 0o755,
         holding: tuple[io.FileIO | socket.socket, ...] = (),
     ) -> None:
@@ -42,7 +45,7 @@ class Peer:
         if self.pid == 0:
             try:
                 _keep_only({held.fileno() for held in (device, *holding)})
-                _serve(device.fileno(), init, root_mode)
+                _serve(device.fileno(), init, statfs, root_mode)
             finally:
                 os._exit(0)
 
@@ -72,7 +75,7 @@ def _keep_only(descriptors: set[int]) -> None:
                 pass  # the descriptor of the listing itself
 
 
-def _serve(device: int, init: int | None, root_mode: int) -> None:
+def _serve(device: int, init: int | None, statfs: int, root_mode: int) -> None:
     while True:
         try:
             request = os.read(device, IN_HEADER.size + 0x21000)
@@ -83,21 +86,24 @@ def _serve(device: int, init: int | None, root_mode: int) -> None:
         _, opcode, unique, *_ = IN_HEADER.unpack_from(request)
         if opcode in (FORGET, BATCH_FORGET) or (opcode == INIT and init is None):
             continue
-        error_number, body = _answer(opcode, request[IN_HEADER.size :], init or 0, root_mode)
+        error_number = {INIT: init or 0, STATFS: statfs}.get(opcode, 0)
+        body = b""
+        if not error_number:
+            error_number, body = _answer(opcode, request[IN_HEADER.size :], root_mode)
         header = OUT_HEADER.pack(OUT_HEADER.size + len(body), -error_number, unique)
         os.write(device, header + body)
 
 
-def _answer(opcode: int, arguments: bytes, init: int, root_mode: int) -> tuple[int, bytes]:
-    if opcode == INIT and init == 0:
+def _answer(opcode: int, arguments: bytes, root_mode: int) -> tuple[int, bytes]:
+    if opcode == INIT:
         major, minor, readahead = struct.unpack_from("=III", arguments)
         body = INIT_OUT.pack(major, min(minor, 31), readahead, 0, 8, 6, MAX_WRITE, 1, 1, 0, 0)
         return 0, body
-    if opcode == INIT:
-        return init, b""
     if opcode == GETATTR:
         times_and_sizes = (1, 0, 0, 0, 0, 0)
         return 0, ATTR_OUT.pack(0, 0, 0, *times_and_sizes, 0, 0, 0, root_mode, 2, 0, 0, 0, 512, 0)
+    if opcode == STATFS:
+        return 0, bytes(STATFS_OUT_BYTES)
     if opcode == DESTROY:
         return 0, b""
     return errno.ENOSYS, b""

@@ -92,11 +92,7 @@ def pin(located: Located) -> Pinned:
         descriptor = hold(located)
         status = posix.stat(descriptor)
     except OSError as error:
-        raise KernelError(
-            f"failed to access mountpoint {located.path}: {error.strerror}",
-            error.errno or 0,
-            "mountpoint",
-        ) from error
+        raise _not_accessible(located.path, error) from error
     return Pinned(descriptor, located.path, status.st_mode, status.st_uid)
 
 
@@ -123,8 +119,17 @@ def open_for_writing(pinned: Pinned) -> int:
 
 
 def filesystem_type(pinned: Pinned) -> int:
-    """``f_type`` of the file system that the mountpoint lies on."""
-    return fstatfs_type(pinned.descriptor)
+    """``f_type`` of the file system that the mountpoint lies on; a FUSE server may fail to say."""
+    try:
+        return fstatfs_type(pinned.descriptor)
+    except OSError as error:
+        raise _not_accessible(pinned.path, error) from error
+
+
+def _not_accessible(path: str, error: OSError) -> KernelError:
+    return KernelError(
+        f"failed to access mountpoint {path}: {error.strerror}", error.errno or 0, "mountpoint"
+    )
 
 
 def _hold(path: str) -> int:

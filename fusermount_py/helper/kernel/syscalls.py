@@ -28,6 +28,10 @@ class _Long(_ctypes._SimpleCData):  # type: ignore[type-arg]  # generic in the s
     _type_ = "l"
 
 
+class _Int(_ctypes._SimpleCData):  # type: ignore[type-arg]
+    _type_ = "i"
+
+
 class _Bytes(_ctypes._SimpleCData):  # type: ignore[type-arg]
     _type_ = "z"
 
@@ -47,7 +51,7 @@ class _Buffer(_ctypes.Array):  # type: ignore[type-arg]
 
 class _Function(_ctypes.CFuncPtr):
     _flags_ = _FUNCFLAG_CDECL | _FUNCFLAG_USE_ERRNO
-    _restype_ = _Long
+    _restype_ = _Int
 
 
 _LIBC = _ctypes.dlopen(None, 0)  # type: ignore[arg-type]  # NULL: what is loaded already
@@ -56,6 +60,8 @@ _LIBC = _ctypes.dlopen(None, 0)  # type: ignore[arg-type]  # NULL: what is loade
 def _function(symbol: str, *argtypes: type) -> _Function:
     function = _Function(_ctypes.dlsym(_LIBC, symbol))
     function.argtypes = argtypes
+    # An int read as a long can have anything in its upper half: -1 was 4294967295, no failure.
+    function.restype = _Long if symbol == "syscall" else _Int
     return function
 
 
