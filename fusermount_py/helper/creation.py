@@ -46,7 +46,7 @@ def open_context(
     without the names has had the rest of the parameters checked.
     """
     names: Parameters = [("source", source)]
-    if options.subtype:
+    if options.subtype is not None:
         names.append(("subtype", options.subtype))
     others = [*numbers, *options.parameters()]
     too_long = any(_length(name) > FSCONFIG_STRING_MAX for name in (source, options.subtype))

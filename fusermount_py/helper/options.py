@@ -123,7 +123,8 @@ def split(text: str) -> list[str]:
     """
     Cut at commas that are not escaped (in fsname= and subtype=) or quoted (in SELinux contexts).
 
-    Escapes and quotes are still there in the pieces; empty pieces are left out.
+    Escapes and quotes are still there in the pieces. A comma at the very end separates nothing,
+    any other empty piece counts (as in the C helper, which knows no option '').
     """
     pieces, start = [], 0
     while start < len(text):
@@ -137,7 +138,7 @@ def split(text: str) -> list[str]:
             end += 1
         pieces.append(text[start:end])
         start = end + 1
-    return [piece for piece in pieces if piece]
+    return pieces
 
 
 def _turn(options: MountOptions, option: str, *, privileged: bool) -> None:

@@ -92,7 +92,7 @@ def test_any_name_can_be_given_with_backslashes(name: str, option: str) -> None:
     ("text", "pieces"),
     [
         ("", []),
-        (",,ro,", ["ro"]),
+        (",,ro,", ["", "", "ro"]),
         ("ro,fsname=a\\,b,rw", ["ro", "fsname=a\\,b", "rw"]),
         ("fsname=a\\\\,allow_other", ["fsname=a\\\\", "allow_other"]),
         ("max_read=1\\,allow_other", ["max_read=1\\", "allow_other"]),

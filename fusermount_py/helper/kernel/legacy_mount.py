@@ -33,7 +33,7 @@ class LegacyMount:
             raise Refused("mount options too long", "options", errno.EINVAL)
 
     def _type(self) -> str:
-        return f"{self._fstype}.{self._subtype}" if self._subtype else self._fstype
+        return f"{self._fstype}.{self._subtype}" if self._subtype is not None else self._fstype
 
     def create(self, pinned: Pinned) -> None:
         """Mount. A kernel without subtypes says ENODEV: there the source carries it."""
