@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from fusermount_py.helper.kernel.comm import Comm
     from fusermount_py.helper.kernel.privilege import Caller
     from fusermount_py.helper.request import GuardRequest, UnmountRequest
+    from fusermount_py.helper.scribe import Scribe
 
 # A dying server's fds close in ascending order: the comm socket often before the device, so the
 # mount may still look alive for a moment (kernel.md, "The device").
@@ -53,7 +54,7 @@ def guard_existing(
     comm = permission.check_comm(comm, request.comm_fd)
     try:
         mount = mountpoint.hold(located)
-        entry = mount_table.entry_of(mount)
+        entry = mount_table.mount_of(mount)
     except OSError:
         mount, entry = -1, None
     permission.check_mounted(entry, located.path)
@@ -99,7 +100,9 @@ def _wait_as_root(mount: int, path: str, comm: "Comm", identity: int) -> "NoRetu
     posix._exit(0)  # noqa: SLF001  # the name of the system call
 
 
-def unmount_dead(request: "UnmountRequest", caller: "Caller", identity: int) -> None:
+def unmount_dead(
+    request: "UnmountRequest", caller: "Caller", identity: int, scribe: "Scribe | None"
+) -> None:
     """What the guard asks for: take this one mount if it is still there, the caller's, and dead."""
     located = mountpoint.locate(request.mountpoint)
     try:
@@ -108,8 +111,11 @@ def unmount_dead(request: "UnmountRequest", caller: "Caller", identity: int) -> 
             return  # unmounted, moved or covered before: all is as it should be
     except OSError:
         return
+    entry = mount_table.mount_of(mount)
     if not caller.is_root:
-        permission.check_owner(mount_table.entry_of(mount), located.path, caller)
+        permission.check_owner(entry, located.path, caller)
+    if scribe is not None:
+        scribe.watch(entry)
     _take_if_dead(mount)
 
 

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from fusermount_py.helper.kernel.comm import Comm
     from fusermount_py.helper.kernel.privilege import Caller
     from fusermount_py.helper.kernel.seats import Seats
+    from fusermount_py.helper.scribe import Scribe
 
 VERSION = "3.19.0"  # the fusermount3 whose interface this is; callers compare it
 USAGE = """\
@@ -68,7 +69,9 @@ def main(arguments: list[str], *, fuse_conf: str, helper: str, guard: str) -> "N
 class Program:
     """One run: what it was called with, and by which socket the client hears of it."""
 
-    __slots__ = ("_argv0", "_comm", "_conf_path", "_guard", "_helper", "_quiet", "_variables")
+    __slots__ = (
+        "_argv0", "_comm", "_conf_path", "_guard", "_helper", "_quiet", "_scribe", "_variables",
+    )  # fmt: skip
 
     def __init__(
         self, argv0: str, variables: dict[str, str], conf_path: str, helper: str, guard: str
@@ -80,12 +83,15 @@ class Program:
         self._guard = guard
         self._comm: Comm | None = None
         self._quiet = False
+        self._scribe: Scribe | None = None
 
     def run(self, arguments: list[str]) -> int:
         """Do what is asked and return the exit status."""
         try:
-            # As root, because nobody else may hold a seat; everything else is done as the caller.
+            # As root: nobody else may hold a seat, or write util-linux's table. Everything else
+            # is done as the caller.
             seats = open_seats()
+            self._scribe = _start_scribe(arguments)
             caller = privilege.become_caller()
             return self._answer(parse(arguments, self._variables), caller, seats)
         except HelperError as error:
@@ -119,6 +125,9 @@ class Program:
         around = Surroundings(caller, self._conf_path, self._helper, seats, self._warn)
         mounted = mount(request, self._comm, around)
         privilege.give_up(caller)
+        if self._scribe is not None:
+            self._scribe.record(mounted.descriptor, mounted.prepared.options.for_utab)
+            self._scribe.finish()
         if mounted.prepared.options.auto_unmount and self._comm is not None:
             from fusermount_py.helper import auto_unmount
 
@@ -138,11 +147,13 @@ class Program:
         from fusermount_py.helper.unmount import unmount
 
         if request.dead_mount is None:
-            unmount(request, caller, self._helper)
+            unmount(request, caller, self._helper, self._scribe)
         else:
             from fusermount_py.helper.auto_unmount import unmount_dead
 
-            unmount_dead(request, caller, request.dead_mount)
+            unmount_dead(request, caller, request.dead_mount, self._scribe)
+        if self._scribe is not None:
+            self._scribe.finish()
 
     def _warn(self, message: str) -> None:
         _say(_STDERR, f"{self._argv0}: {_one_line(message)}\n")
@@ -164,6 +175,23 @@ class Program:
 
         text = self._variables.get(protocol.COMM_FD, "")
         return adopt(int(text)) if text.isascii() and text.isdecimal() else None
+
+
+def _start_scribe(arguments: list[str]) -> "Scribe | None":
+    """The scribe, if util-linux's table may get or lose a line; it costs the others no import."""
+    # Not parsed, which is for later, as the caller: a scribe that nobody asks ends with us.
+    mounts = any("x-" in word for word in arguments)
+    unmounts = any(word.startswith("-") and "u" in word for word in arguments)
+    if not (mounts or unmounts):
+        return None
+    from fusermount_py.helper.kernel import utab
+
+    size = utab.size()
+    if size is None or not (mounts or size):
+        return None
+    from fusermount_py.helper import scribe
+
+    return scribe.start()
 
 
 def _say(descriptor: int, text: str) -> None:

@@ -1,5 +1,5 @@
 """
-Policy: one line of /proc/self/mountinfo -> MountEntry.
+Policy: one line of /proc/self/mountinfo -> MountEntry; one answer of statmount -> Mount.
 
     36 35 0:42 / /mnt/demo rw,nosuid,nodev shared:1 - fuse.demo demo rw,user_id=1000,group_id=1000
     id parent   root mountpoint mount options  tags -  fstype   source superblock options
@@ -7,34 +7,39 @@ Policy: one line of /proc/self/mountinfo -> MountEntry.
 Read by the helper and by the tools that are not privileged; makes no system call (proc(5)).
 """
 
+import sys
 
-class MountEntry:
-    """One mount as the kernel shows it; undecodable bytes of names are kept (surrogateescape)."""
+from fusermount_py.helper.kernel.constants import (
+    STATMOUNT_FS_TYPE,
+    STATMOUNT_MNT_BASIC,
+    STATMOUNT_MNT_OPTS,
+    STATMOUNT_MNT_POINT,
+)
 
-    __slots__ = (
-        "attributes", "device", "fstype", "id", "mountpoint", "options", "parent", "root", "source",
-    )  # fmt: skip
+STATMOUNT_MASK = (
+    STATMOUNT_MNT_BASIC | STATMOUNT_MNT_POINT | STATMOUNT_FS_TYPE | STATMOUNT_MNT_OPTS
+)
+# Offsets in struct statmount (linux/mount.h); the strings stand behind it.
+_MNT_OPTS_AT, _MASK_AT, _FS_TYPE_AT, _MNT_ID_OLD_AT, _MNT_POINT_AT, _STRINGS_AT = (
+    4, 8, 36, 56, 108, 512,
+)  # fmt: skip
+
+
+class Mount:
+    """What is judged of a mount; undecodable bytes of names are kept (surrogateescape)."""
+
+    __slots__ = ("fstype", "id", "mountpoint", "options")
 
     def __init__(
         self,
         id: int,  # noqa: A002  # the kernel's word
-        parent: int,
-        device: str,
-        root: str,
         mountpoint: str,
-        attributes: str,
         fstype: str,
-        source: str,
         options: str,
     ) -> None:
         self.id = id
-        self.parent = parent
-        self.device = device
-        self.root = root
         self.mountpoint = mountpoint
-        self.attributes = attributes
         self.fstype = fstype
-        self.source = source
         self.options = options
 
     @property
@@ -54,6 +59,31 @@ class MountEntry:
         return None
 
 
+class MountEntry(Mount):
+    """One mount as the table shows it."""
+
+    __slots__ = ("attributes", "device", "parent", "root", "source")
+
+    def __init__(
+        self,
+        id: int,  # noqa: A002  # the kernel's word
+        parent: int,
+        device: str,
+        root: str,
+        mountpoint: str,
+        attributes: str,
+        fstype: str,
+        source: str,
+        options: str,
+    ) -> None:
+        super().__init__(id, mountpoint, fstype, options)
+        self.parent = parent
+        self.device = device
+        self.root = root
+        self.attributes = attributes
+        self.source = source
+
+
 def parse(line: bytes) -> MountEntry:
     """One line, with or without its newline; ValueError if it is not one of mountinfo's."""
     before, dash, after = line.rstrip(b"\n").partition(b" - ")
@@ -71,6 +101,32 @@ def parse(line: bytes) -> MountEntry:
         unescape(last[1]),
         unescape(last[2]),
     )
+
+
+def parse_statmount(answer: bytes) -> Mount:
+    """An answer to STATMOUNT_MASK; ValueError if the kernel left some of it out (before 6.11)."""
+    if _number(answer, _MASK_AT, 8) & STATMOUNT_MASK != STATMOUNT_MASK:
+        raise ValueError("not all of what is judged")
+    return Mount(
+        _number(answer, _MNT_ID_OLD_AT, 4),
+        _string(answer, _MNT_POINT_AT),
+        fstype_of(answer),
+        _string(answer, _MNT_OPTS_AT),
+    )
+
+
+def fstype_of(answer: bytes) -> str:
+    """The type in an answer to STATMOUNT_FS_TYPE, which has the subtype elsewhere."""
+    return _string(answer, _FS_TYPE_AT)
+
+
+def _string(answer: bytes, offset: int) -> str:
+    start = _STRINGS_AT + _number(answer, offset, 4)
+    return answer[start : answer.index(b"\0", start)].decode("utf-8", "surrogateescape")
+
+
+def _number(answer: bytes, offset: int, size: int) -> int:
+    return int.from_bytes(answer[offset : offset + size], sys.byteorder)
 
 
 def unescape(field: bytes) -> str:

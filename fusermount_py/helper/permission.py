@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from fusermount_py.helper.fuse_conf import Config
     from fusermount_py.helper.kernel.mountpoint import Pinned
     from fusermount_py.helper.kernel.privilege import Caller
-    from fusermount_py.helper.mount_entry import MountEntry
+    from fusermount_py.helper.mount_entry import Mount
 
     Adopted = TypeVar("Adopted")
 
@@ -136,14 +136,14 @@ def check_filesystem(filesystem_type: int) -> None:
         )
 
 
-def check_mounted(entry: "MountEntry | None", path: str) -> None:
+def check_mounted(mount: "Mount | None", path: str) -> None:
     """A held inode lies in some mount; only the mount's root is what is mounted at the path."""
-    if entry is None or entry.mountpoint != path or not entry.is_fuse:
+    if mount is None or mount.mountpoint != path or not mount.is_fuse:
         raise Refused(f"entry for {path} not found in /etc/mtab", "permission", errno.ENOENT)
 
 
-def check_owner(entry: "MountEntry | None", path: str, caller: "Caller") -> None:
+def check_owner(mount: "Mount | None", path: str, caller: "Caller") -> None:
     """An ordinary caller takes down the caller's own FUSE mounts, and only from the top."""
-    check_mounted(entry, path)
-    if entry is None or entry.owner != caller.uid:
+    check_mounted(mount, path)
+    if mount is None or mount.owner != caller.uid:
         raise Refused(f"entry for {path} not found in /etc/mtab", "permission", errno.ENOENT)

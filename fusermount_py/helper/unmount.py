@@ -1,7 +1,7 @@
 """
 Flow: one unmount request: which mount, whose, take it.
 
-    UnmountRequest -> Located -> the topmost mount, held -> MountEntry -> judged -> taken
+    UnmountRequest -> Located -> the topmost mount, held -> Mount -> judged -> taken
 
 The file system itself is never asked, so a dead or hung server stops nothing. What is judged is
 what is taken: a lazy unmount goes by the held mount. A plain one cannot, because holding a mount
@@ -22,20 +22,25 @@ if TYPE_CHECKING:
     from fusermount_py.helper.kernel.mountpoint import Located
     from fusermount_py.helper.kernel.privilege import Caller
     from fusermount_py.helper.request import UnmountRequest
+    from fusermount_py.helper.scribe import Scribe
 
 
-def unmount(request: "UnmountRequest", caller: "Caller", helper: str) -> None:
+def unmount(
+    request: "UnmountRequest", caller: "Caller", helper: str, scribe: "Scribe | None"
+) -> None:
     """Unmount the topmost mount at the path, if it is the caller's to take."""
     located = mountpoint.locate(request.mountpoint)
     try:
         mount = mountpoint.hold(located)
-        entry = mount_table.entry_of(mount)
+        entry = mount_table.mount_of(mount)
     except OSError as error:
         if caller.is_root:
             raise _failed(located, error) from error
         mount, entry = -1, None
     if not caller.is_root:
         permission.check_owner(entry, located.path, caller)
+    if scribe is not None:
+        scribe.watch(entry)
     try:
         if request.lazy:
             take_held(mount)

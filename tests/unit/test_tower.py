@@ -18,12 +18,14 @@ FLOORS = {
     "creation": FLOW,
     "mount": FLOW,
     "mount_max": FLOW,
+    "scribe": FLOW,
     "unmount": FLOW,
     "fuse_conf": POLICY,
     "mount_entry": POLICY,
     "options": POLICY,
     "permission": POLICY,
     "protocol": POLICY,
+    "utab_record": POLICY,
     "errors": GROUND,
 }
 # They describe bytes and judge nothing: the kernel floor reads and writes in these formats.
@@ -102,7 +104,7 @@ def test_policy_is_plain_data(module: Module) -> None:
     """
     What says yes or no must be testable, and readable, without a kernel.
     """
-    allowed = {"fusermount_py.helper.errors", "fusermount_py.helper.kernel.constants"}
+    allowed = FORMATS | {"fusermount_py.helper.errors", "fusermount_py.helper.kernel.constants"}
     used_of_posix = set(re.findall(r"\bposix\.(\w+)", module.text))
 
     assert set() == module.of_ours - allowed

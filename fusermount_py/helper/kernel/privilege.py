@@ -5,6 +5,7 @@ Kernel floor: whose rights this process has, moment by moment. The only importer
     become_caller()   caller x3, gids too         permitted: CAP_SYS_ADMIN, effective: none
     raised()          around the mount calls      effective: CAP_SYS_ADMIN, this thread only
     give_up()         after the last of them      none, for good
+    become_scribe()   a child, forked before all  uid 0 x3, not one capability
 
 Called by root, the helper keeps root's rights; without the setuid bit it keeps what there is and
 lets the kernel answer.
@@ -24,6 +25,7 @@ except ImportError:  # a plain pip install: good enough where there is nothing t
     _prctl = None
 
 _SYS_ADMIN = 21  # linux/capability.h: CAP_SYS_ADMIN
+_CUTTING_LIMITS = ("RLIMIT_AS", "RLIMIT_CPU", "RLIMIT_DATA", "RLIMIT_FSIZE", "RLIMIT_STACK")
 
 
 class Caller:
@@ -164,4 +166,26 @@ def give_up(caller: Caller) -> None:
     Root keeps its rights: its guard has to start the helper as root again.
     """
     if _prctl is not None and not caller.is_root:
+        _permit_only([])
+
+
+def become_scribe() -> None:
+    """
+    Be uid 0, who owns util-linux's table, and nothing more: not one of root's capabilities.
+
+    Before: real caller, effective and saved uid 0, every capability. After: no id is the caller's,
+    who could send signals to us or to what we start, and limits that the caller set do not cut a
+    file short; then every capability goes, and NOROOT, locked, keeps exec from bringing them back.
+    """
+    import resource  # needed by nobody else
+
+    for limit in _CUTTING_LIMITS:
+        number = getattr(resource, limit)
+        resource.setrlimit(number, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+    posix.setgroups([])
+    posix.setresgid(0, 0, 0)
+    posix.setresuid(0, 0, 0)
+    if _prctl is not None:
+        bits = _prctl.SECBIT_NOROOT | _prctl.SECBIT_NOROOT_LOCKED
+        _prctl.prctl(_prctl.PR_SET_SECUREBITS, bits)
         _permit_only([])

@@ -10,10 +10,13 @@ import posix
 import sys
 
 from fusermount_py.helper.kernel.constants import (
+    LSMT_ROOT,
     SYS_FSCONFIG,
     SYS_FSMOUNT,
     SYS_FSOPEN,
+    SYS_LISTMOUNT,
     SYS_MOVE_MOUNT,
+    SYS_STATMOUNT,
 )
 
 _FUNCFLAG_CDECL = 0x1  # the GIL is released during the call: create may block for minutes
@@ -22,6 +25,7 @@ _STATFS_BYTES = 256  # struct statfs is 120 bytes on 64-bit machines
 _STATX_BYTES = 256  # struct statx, all architectures
 _STATX_MASK_AT = 0
 _STATX_MNT_ID_AT = 0x90
+_ID_BYTES = 8
 
 
 class _Long(_ctypes._SimpleCData):  # type: ignore[type-arg]  # generic in the stubs only
@@ -49,6 +53,11 @@ class _Buffer(_ctypes.Array):  # type: ignore[type-arg]
     _length_ = 256
 
 
+class _Pages(_ctypes.Array):  # type: ignore[type-arg]
+    _type_ = _Byte
+    _length_ = 8192
+
+
 class _Function(_ctypes.CFuncPtr):
     _flags_ = _FUNCFLAG_CDECL | _FUNCFLAG_USE_ERRNO
     _restype_ = _Int
@@ -73,6 +82,8 @@ _mount = _function("mount", _Bytes, _Bytes, _Bytes, _Long, _Bytes)
 _umount2 = _function("umount2", _Bytes, _Long)
 _statx = _function("statx", _Long, _Bytes, _Long, _Long, _Pointer)
 _fstatfs = _function("fstatfs", _Long, _Pointer)
+_statmount = _function("syscall", _Long, _Bytes, _Pointer, _Long, _Long)
+_listmount = _function("syscall", _Long, _Bytes, _Pointer, _Long, _Long)
 
 
 def _checked(call: str, result: int) -> int:
@@ -128,6 +139,29 @@ def fstatfs_type(descriptor: int) -> int:
     buffer = _Buffer()
     _checked("fstatfs", _fstatfs(descriptor, buffer))
     return _number(bytes(buffer), 0, _ctypes.sizeof(_Long))
+
+
+def statmount(mount: int, mask: int) -> bytes:
+    """What ``mask`` asks of one mount, by its unique id: struct statmount and its strings."""
+    answer = _Pages()
+    request = _mount_request(mount, mask)
+    _checked("statmount", _statmount(SYS_STATMOUNT, request, answer, _Pages._length_, 0))
+    return bytes(answer)
+
+
+def listmount(after: int) -> list[int]:
+    """Unique ids of this namespace's mounts, in order, from above ``after``; some, [] at the end."""
+    answer = _Pages()
+    request = _mount_request(LSMT_ROOT, after)
+    room = _Pages._length_ // _ID_BYTES
+    count = _checked("listmount", _listmount(SYS_LISTMOUNT, request, answer, room, 0))
+    return memoryview(bytes(answer))[: count * _ID_BYTES].cast("Q").tolist()
+
+
+def _mount_request(mount: int, parameter: int) -> bytes:
+    """struct mnt_id_req: its size and a spare number, 32 bits each, then two of 64."""
+    fields = ((24, 4), (0, 4), (mount, _ID_BYTES), (parameter, _ID_BYTES))
+    return b"".join(value.to_bytes(size, sys.byteorder) for value, size in fields)
 
 
 def _number(answer: bytes, offset: int, size: int) -> int:

@@ -1,0 +1,55 @@
+"""
+Kernel floor: util-linux's table of mount options that the kernel does not keep.
+
+Read here; written only by util-linux's own mount and umount, which know its format and its lock.
+"""
+
+import posix
+import select
+
+from fusermount_py.helper.kernel.mount_table import read
+
+PATH = "/run/mount/utab"
+_PROGRAM_FOLDERS = ("/usr/bin", "/bin")
+_QUIETLY = ("--fake", "--no-canonicalize", "--internal-only")  # the table alone, no mount helpers
+_KILL = 9
+
+
+def size() -> int | None:
+    """Bytes in the table; None where there is no table, which means that none is wanted."""
+    try:
+        return posix.stat(PATH).st_size
+    except OSError:
+        return None
+
+
+def lines() -> list[bytes]:
+    """The table's lines, in its order."""
+    return read(PATH).splitlines()
+
+
+def write(source: str, mountpoint: str, options: list[str], seconds: float) -> None:
+    """Let mount(8) add a line. The type is not in it; a fixed one keeps mount(8) from guessing."""
+    words = [*_QUIETLY, "--types", "fuse", "--options", ",".join(options)]
+    _run("mount", [*words, "--", source, mountpoint], seconds)
+
+
+def erase(mountpoint: str, seconds: float) -> None:
+    """Let umount(8) take the last line of this mountpoint."""
+    _run("umount", [*_QUIETLY, "--", mountpoint], seconds)
+
+
+def _run(name: str, arguments: list[str], seconds: float) -> None:
+    """Run it with an empty environment; after ``seconds`` it is killed."""
+    for folder in _PROGRAM_FOLDERS:
+        try:
+            child = posix.posix_spawn(f"{folder}/{name}", [name, *arguments], {})
+        except FileNotFoundError:
+            continue
+        poll = select.poll()
+        poll.register(posix.pidfd_open(child), select.POLLIN)
+        # Anybody may hold the table's lock, for ever: its file is readable by all.
+        if not poll.poll(seconds * 1000):
+            posix.kill(child, _KILL)
+        posix.waitpid(child, 0)
+        return

@@ -1,0 +1,149 @@
+"""
+Flow: the scribe, who keeps util-linux's table true of our mounts (contract, section 10).
+
+    while still root     start() -> a child; the helper goes on and becomes the caller
+    after a mount        "ID x-..."  -> the mount's record is written
+    before an unmount    "ID"        -> the mount is looked up; gone at end of file? record erased
+    nothing, then exit   end of file -> the scribe exits
+
+It is the only process of root's that outlives the drop, so it trusts its own eyes only: the real
+uid it was forked with, and the mount table at the moment. All it takes from the helper are a mount
+id and words that start with x-. Whoever had seized the helper could have such words recorded for a
+FUSE mount that the caller has right now, or a record erased of one that the caller has just taken
+down: both are the caller's to ask for anyway. Source and path are the mount table's. Nor has the
+scribe root's powers: it is uid 0, who owns the table, without any capability.
+
+Nobody waits for it without a clock, and a mount or unmount never fails for its record.
+"""
+
+import posix
+import select
+
+from fusermount_py.helper import permission, utab_record
+from fusermount_py.helper.errors import HelperError
+from fusermount_py.helper.kernel import mount_table, privilege, utab
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from fusermount_py.helper.kernel.privilege import Caller
+    from fusermount_py.helper.mount_entry import Mount, MountEntry
+    from fusermount_py.helper.utab_record import UtabRecord
+
+_PROGRAM_SECONDS = 4.0  # what mount(8) gets; its work takes milliseconds, the rest waits for a lock
+_SCRIBE_SECONDS = 5.0
+_KNOWN = b"k"
+_QUESTION_MAX = 1 << 13  # a mount id, and no more options than are recordable
+
+
+def start() -> "Scribe | None":
+    """Fork the scribe, while this process is root; None where there can be none."""
+    caller = privilege.Caller(posix.getuid(), posix.getgid())
+    if posix.geteuid() != 0:
+        return None
+    try:
+        asked, asking = posix.pipe2(posix.O_CLOEXEC)
+        told, telling = posix.pipe2(posix.O_CLOEXEC)
+        child = posix.fork()
+    except OSError:
+        return None
+    if child:
+        posix.close(asked)
+        posix.close(telling)
+        return Scribe(child, asking, told)
+    try:
+        _keep_only(asked, telling)
+        privilege.become_scribe()
+        _serve(caller, asked, telling)
+    finally:
+        posix._exit(0)  # noqa: SLF001  # the name of the system call
+
+
+class Scribe:
+    """The helper's side. A scribe that fails or is late means that there is no record, no more."""
+
+    __slots__ = ("_asking", "_child", "_told")
+
+    def __init__(self, child: int, asking: int, told: int) -> None:
+        self._child = child
+        self._asking = asking
+        self._told = told
+
+    def record(self, mount: int, options: list[str]) -> None:
+        """Have these options recorded for the mount that this fd is of."""
+        words = ",".join(utab_record.recordable(options))
+        if words:
+            self._ask(f"{mount_table.mount_id(mount)} {words}")
+
+    def watch(self, entry: "Mount | None") -> None:
+        """Point at a mount that is about to be taken; returns when the scribe has looked at it."""
+        if entry is not None:
+            self._ask(f"{entry.id} ")
+            self._hear()
+
+    def finish(self) -> None:
+        """Nothing more is asked; returns when the scribe is done, or its time is over."""
+        posix.close(self._asking)
+        answer: bytes | None = _KNOWN
+        while answer:
+            answer = self._hear()
+        if answer is not None:
+            posix.waitpid(self._child, 0)
+
+    def _ask(self, question: str) -> None:
+        try:
+            # Short enough for an empty pipe to take it whole.
+            posix.write(self._asking, question.encode("utf-8", "surrogateescape"))
+        except OSError:
+            return  # it is gone
+
+    def _hear(self) -> bytes | None:
+        """A byte; none at end of file; None when the time is over."""
+        poll = select.poll()
+        poll.register(self._told, select.POLLIN)
+        return posix.read(self._told, 1) if poll.poll(_SCRIBE_SECONDS * 1000) else None
+
+
+def _keep_only(asked: int, telling: int) -> None:
+    """Out of the caller's terminal and pipes: whoever waits for these to close waits not for us."""
+    posix.setsid()
+    posix.chdir("/")
+    null = posix.open("/dev/null", posix.O_RDWR | posix.O_CLOEXEC)
+    for standard in range(3):
+        posix.dup2(null, standard)
+    first, second = sorted((asked, telling))
+    posix.closerange(3, first)
+    posix.closerange(first + 1, second)
+    posix.closerange(second + 1, 1 << 20)
+
+
+def _serve(caller: "Caller", asked: int, telling: int) -> None:
+    """One question, answered as the module's docstring says; anything unforeseen ends it."""
+    number, _, words = posix.read(asked, _QUESTION_MAX).partition(b" ")
+    entry = mount_table.entry_with_id(int(number))
+    if entry is None or not _may_ask(entry, caller) or not utab_record.has_plain_source(entry):
+        return
+    if words:
+        options = words.decode("utf-8", "surrogateescape").split(",")
+        if recordable := utab_record.recordable(options):
+            utab.write(entry.source, entry.mountpoint, recordable, _PROGRAM_SECONDS)
+        return
+    posix.write(telling, _KNOWN)
+    posix.read(asked, 1)  # end of file: the helper has taken the mount, or failed, or is dead
+    if utab_record.is_left_by(_last_record(entry.mountpoint), entry, mount_table.entries()):
+        utab.erase(entry.mountpoint, _PROGRAM_SECONDS)
+
+
+def _may_ask(entry: "MountEntry", caller: "Caller") -> bool:
+    if caller.is_root:
+        return True
+    try:
+        permission.check_owner(entry, entry.mountpoint, caller)
+    except HelperError:
+        return False
+    return True
+
+
+def _last_record(mountpoint: str) -> "UtabRecord | None":
+    """The one that umount(8) would erase for this mountpoint."""
+    records = map(utab_record.parse, reversed(utab.lines()))
+    return next((record for record in records if record.target == mountpoint), None)
