@@ -2,12 +2,14 @@
 
 import errno
 import os
+import subprocess
 from pathlib import Path
 
 import pytest
 
-from support import kernel
-from support.mount_table import mount_at, mounts_at
+from support import kernel, leaks
+from support.essential import essential_skip
+from support.mount_table import mount_at, mounts, mounts_at
 from support.program import END_OF_FILE, Program
 from support.users import User
 
@@ -65,3 +67,56 @@ def test_sync_init_can_be_armed_where_the_kernel_has_it(private_machine: None) -
 
     with open("/dev/fuse", "rb+", buffering=0) as device:
         assert (release >= (6, 18)) == kernel.arm_sync_init(device)
+
+
+def test_what_a_test_leaves_behind_is_found_and_taken(
+    nothing_left: None, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """
+    A helper that hangs as root, or a mount outside the scratch directory, must turn the test
+    that caused it red, and not the next one.
+    """
+    monkeypatch.setattr(leaks, "GRACE", 0)
+    before = mounts()
+    shell = subprocess.Popen(["sh", "-c", "sleep 60 & echo; wait"], stdout=subprocess.PIPE)
+    shell.stdout.readline()  # type: ignore[union-attr]  # it is a pipe
+    kernel.mount("tmpfs", "/mnt", "tmpfs")
+    kernel.mount("tmpfs", "/mnt", "tmpfs")
+    (home / "setuid").touch()
+    (home / "setuid").chmod(0o4755)
+
+    left = leaks.processes_left()
+    assert 2 == sum("sleep" in each for each in left), left
+    shell.communicate()
+    assert 2 == len(leaks.mounts_left(before))
+    assert [f"setuid file {home / 'setuid'}"] == leaks.setuid_files_left()
+    assert [] == leaks.processes_left()
+    assert [] == leaks.mounts_left(before)
+
+
+def test_what_a_user_cannot_do_is_an_exception_here(
+    nothing_left: None, caller: User, another_user: User, mountpoint: Path
+) -> None:
+    """
+    Root's own eyes see through every permission; User.call must not.
+    """
+    mountpoint.chmod(0o700)
+
+    assert [] == caller.call(os.listdir, mountpoint)
+    with pytest.raises(PermissionError):
+        another_user.call(os.listdir, mountpoint)
+
+
+@pytest.mark.parametrize(
+    ("ci", "outcome"), [("true", pytest.fail.Exception), ("", pytest.skip.Exception)]
+)
+def test_an_essential_skip_is_a_failure_in_ci(
+    monkeypatch: pytest.MonkeyPatch, ci: str, outcome: type[BaseException]
+) -> None:
+    """
+    A suite that skips what matters is green for the wrong reason.
+    """
+    monkeypatch.setenv("CI", ci)
+
+    with pytest.raises(outcome, match="no kernel"):
+        essential_skip("no kernel")

@@ -23,10 +23,11 @@ def processes_left() -> list[str]:
     except ChildProcessError:
         return []
     left = []
-    for pid in children():
-        left.append(f"process {pid}: {Path(f'/proc/{pid}/cmdline').read_bytes()!r}")
-        os.kill(pid, signal.SIGKILL)
-        os.waitpid(pid, 0)
+    while pids := children():  # whose own children become ours when they die
+        for pid in pids:
+            left.append(f"process {pid}: {Path(f'/proc/{pid}/cmdline').read_bytes()!r}")
+            os.kill(pid, signal.SIGKILL)
+            os.waitpid(pid, 0)
     return left
 
 
@@ -55,8 +56,8 @@ def setuid_files_left() -> list[str]:
     """Setuid files below the scratch directory other than the installed helper."""
     left = []
     for folder, folders, files in os.walk(SCRATCH):
-        if Path(folder) == SCRATCH:
-            folders.remove(PREFIX.name) if PREFIX.name in folders else None
+        if Path(folder) == SCRATCH and PREFIX.name in folders:
+            folders.remove(PREFIX.name)
         paths = [os.path.join(folder, name) for name in files]
         left += [path for path in paths if os.lstat(path).st_mode & (stat.S_ISUID | stat.S_ISGID)]
     return [f"setuid file {path}" for path in left]
