@@ -244,9 +244,9 @@ def _how(child: int) -> str:
 def _tell(status: int, message: bytes) -> None:
     """Send the verdict if somebody waits for it, and close every pipe."""
     if _startup.verdict >= 0:
-        try:
+        try:  # noqa: SIM105  # contextlib: 4 ms
             os.write(_startup.verdict, _VERDICT.pack(status, len(message)) + message)
-        except BrokenPipeError:  # contextlib: 4 ms
+        except BrokenPipeError:
             pass  # the parent has just died: too late to undo anything
         os.close(_startup.verdict)
         _startup.verdict = -1

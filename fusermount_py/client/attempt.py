@@ -15,6 +15,7 @@ import errno
 import sys
 
 from fusermount_py.client import conversation
+from fusermount_py.client.device import wake_blocked_readers
 from fusermount_py.client.errors import MountError, MountTimeout
 from fusermount_py.client.helper_process import HelperProcess
 from fusermount_py.client.leftover import Before, is_mounted, topmost_mount_id, unmount_flow
@@ -90,6 +91,9 @@ class Attempt:
             yield from self._helper.end()
         if self.device:
             self.device.end()
+            if self.device.armed and connection is None:
+                yield Until((), now() + _LOOK_SECONDS)  # for a thread on its way into the kernel
+                wake_blocked_readers()
         yield from self._before.take_back(self.request.command, self.mount_id, connection)
         yield from self._see_workers_home()
 
@@ -97,7 +101,12 @@ class Attempt:
         """Unmount exactly this file system; one that is gone already is none to complain about."""
         path = self.request.mountpoint
         if self.mount_id is None or topmost_mount_id(path) == self.mount_id:
-            yield from unmount_flow(self.request.command, path, lazy=lazy)
+            try:
+                yield from unmount_flow(self.request.command, path, lazy=lazy)
+            except MountError:
+                # Somebody else was faster.
+                if self.mount_id is None or is_mounted(self.mount_id):
+                    raise
         elif is_mounted(self.mount_id):
             raise MountError(errno.EBUSY, f"{path} is covered by another mount", step="unmount")
         if self._helper:
@@ -127,7 +136,9 @@ class Attempt:
         device = self.device = yield from self._ask(sync_init=False)
         if device is None:
             raise MountError(errno.EIO, "the helper ended without a word", step="receive")
+        conversation.check_attached(device)
         yield from self._see_helper_out()
+        self.workers.release()  # it is mounted: requests may come at any time
         return device
 
     def _all_ready(self) -> Flow[None]:

@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 
 MARGIN_SECONDS = 2.0  # the helper's clock is the same as ours: let it say so itself
 _LOOK_SECONDS = 0.001  # poll(2) cannot wait for less
-_BLIND_SECONDS = 1.0  # after that this kernel does not seem to show connections
 
 
 def receive_device(helper: HelperProcess, deadline: float) -> Flow[Device | None]:
@@ -57,24 +56,32 @@ def await_status(
 
     ``seconds`` is what the server has for its answer to FUSE_INIT.
     """
-    sent = now()
-    deadline = sent + seconds + MARGIN_SECONDS
+    deadline = now() + seconds + MARGIN_SECONDS
     message = None
     while message is None:
         if now() >= deadline:
             raise MountTimeout(errno.ETIMEDOUT, "the helper sent no status", step="create")
         look = deadline
         if device.armed and not workers.is_decided():
-            if device.connection() is not None or now() > sent + _BLIND_SECONDS:
+            if device.is_attached() is not False:
                 workers.release()
             else:
                 look = min(deadline, now() + _LOOK_SECONDS)
-        message = yield from helper.listen(look)
+        message = yield from helper.listen(look, (workers.bell,))
+        workers.hear()
+        workers.complete()  # raises for one that failed
     if message.descriptors or not message.data or message.data.startswith(b"{"):
         yield from unexpected(helper, message)
     number = replies.status(message.data)
     if number != 0:
         yield from _explain(helper, number)
+    check_attached(device)
+
+
+def check_attached(device: Device) -> None:
+    """Believe the device, not the helper, that there is a mount."""
+    if device.is_attached() is False:
+        raise replies.nonsense("it says that it has mounted, but its device is not in use")
 
 
 def _explain(helper: HelperProcess, number: int) -> Flow[NoReturn]:

@@ -58,9 +58,13 @@ class Device:
             return None
         return int(number[0]) if number else None
 
-    def is_connected(self) -> bool:
-        """Whether the mount behind an attached device is still there, so that requests may come."""
-        return not self.disconnected(0.0)
+    def is_attached(self) -> bool | None:
+        """Whether a mount is behind it; None where /proc, which would tell, is missing."""
+        if not self.armed:
+            return not self.disconnected(0.0)
+        if self.connection() is not None:
+            return True
+        return False if os.path.exists("/proc/self/fdinfo") else None
 
     def disconnected(self, seconds: float | None) -> bool:
         """Wait for the end of the connection of an attached device; False if time ran out."""
@@ -88,6 +92,28 @@ class Device:
 
     def __del__(self) -> None:
         self.close()
+
+
+def wake_blocked_readers() -> None:
+    """
+    End the reads, polls and epoll_ctls of threads that did not wait for worker_ready().
+
+    Only a signal wakes them. Setting the ids to what they are makes the C library run that in every
+    thread (nptl(7)), with a signal of its own that restarts what it interrupts; and what is
+    restarted finds the end of file that end() has put there. Nothing is set, no handler replaced.
+    """
+    if any(_blocks_in_device(thread) for thread in os.listdir("/proc/self/task")):
+        os.setresuid(-1, -1, -1)
+
+
+def _blocks_in_device(thread: str) -> bool:
+    try:
+        with open(f"/proc/self/task/{thread}/wchan", "rb", buffering=0) as file:
+            place = file.read(256)
+    except OSError:  # it has just ended
+        return False
+    # fs/fuse/dev.c: where an armed device waits for its mount; or what that was inlined into.
+    return place.startswith((b"fuse_get_dev", b"fuse_dev_read", b"fuse_dev_poll"))
 
 
 def is_fuse(descriptor: int) -> bool:

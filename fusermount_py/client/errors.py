@@ -14,6 +14,7 @@ TYPE_CHECKING = False  # typing: 10 ms
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+_SENTENCE_CHARACTERS = 1000  # a path may be long; what is longer is no sentence
 _POLICY_STEPS = frozenset(("arguments", "permission", "options"))
 _POLICY_WORDS = (
     "not owned by user",
@@ -43,7 +44,10 @@ class MountError(OSError):
     kernel:   the kernel's own lines about the mount, oldest first.
     """
 
-    def __init__(self, number: int, message: str, *, step: str, kernel: Iterable[str] = ()) -> None:
+    # step has a default so that pickle can make one; it then fills in the rest.
+    def __init__(
+        self, number: int, message: str, *, step: str = "", kernel: Iterable[str] = ()
+    ) -> None:
         super().__init__(number, message)
         self.step = step
         self.message = message
@@ -86,6 +90,7 @@ def from_stderr(said: bytes, *, step: str, otherwise: str, number: int = 0) -> M
     kernel = [line.strip("[] ") for line in lines if line.startswith(("[", " ["))]
     spoken = [line for line in lines if line.strip() and not line.startswith(("[", " ["))]
     message = spoken[-1].partition(": ")[2] or spoken[-1] if spoken else otherwise
+    message = message[-_SENTENCE_CHARACTERS:]
     number = number or _errno_named(message)
     if _is_policy(message):
         return MountRefused(number or errno.EPERM, message, step=step, kernel=kernel)

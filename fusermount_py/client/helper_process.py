@@ -151,7 +151,7 @@ class HelperProcess:
 
     def _hear(self) -> None:
         """Take what stderr holds, so that a talkative helper never waits for us."""
-        while self._stderr >= 0:
+        if self._stderr >= 0:
             try:
                 chunk = os.read(self._stderr, _SAID_BYTES)
             except BlockingIOError:

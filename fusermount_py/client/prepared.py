@@ -99,6 +99,10 @@ class Prepared:
             self._abandoned = True
             raise
         self._mounted = Mounted(self._attempt)
+        if self._attempt.workers.failure is not None:
+            # A worker that failed a moment ago may have found nothing to unmount.
+            yield from self._attempt.unmount(lazy=True)
+            raise self._attempt.workers.failure
         # A server that uses daemonize has imported it; another need not pay for it.
         if (daemonize := sys.modules.get("fusermount_py.daemonize")) is not None:
             daemonize.set_mounted()

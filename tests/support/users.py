@@ -37,13 +37,10 @@ class User(NamedTuple):
         child = os.fork()
         if child == 0:
             try:
-                self.become()
-                answer: Any = (True, function(*arguments))
-            except BaseException as error:  # noqa: BLE001  # it is the answer
-                answer = (False, error)
-            with os.fdopen(writer, "wb") as stream:
-                pickle.dump(answer, stream)
-            os._exit(0)
+                with os.fdopen(writer, "wb") as stream:
+                    stream.write(self._answer(function, *arguments))
+            finally:
+                os._exit(0)  # or the child would go on as a second test run
         os.close(writer)
         with os.fdopen(reader, "rb") as stream:
             succeeded, answer = pickle.load(stream)  # noqa: S301  # our own child wrote it
@@ -51,6 +48,18 @@ class User(NamedTuple):
         if not succeeded:
             raise answer
         return answer  # type: ignore[no-any-return]  # pickle keeps the type, not its name
+
+    def _answer(self, function: Callable[..., Answer], *arguments: object) -> bytes:
+        answer: Any
+        try:
+            self.become()
+            answer = (True, function(*arguments))
+        except BaseException as error:  # noqa: BLE001  # it is the answer
+            answer = (False, error)
+        try:
+            return pickle.dumps(answer)
+        except Exception as error:  # noqa: BLE001  # such as pytest's own exceptions
+            return pickle.dumps((False, RuntimeError(f"{answer[1]!r} ({error})")))
 
 
 CALLER = User(61001, 61001)

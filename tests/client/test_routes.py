@@ -1,0 +1,210 @@
+"""Every way to a mount: whatever helper and kernel there are, the same calls, the same result."""
+
+import errno
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from fusermount_py import client
+from support.machine import SITE
+from support.mount_table import mount_at, mounts_at
+from support.program import Program
+from support.refuse_ioctl import refuse_sync_init
+from support.story import children, serve
+from support.users import User
+
+Tell = Callable[..., object]
+HELLO = b"Hello from a file system in plain Python.\n"
+
+
+def mount_and_look(
+    mountpoint: Path, *, helper: str | None, sync_init: str = "auto", workers: int = 1
+) -> bool:
+    """The whole life of a mount; whether INIT was synchronous."""
+    with client.prepare(
+        mountpoint,
+        ["fsname=demo", "subtype=hello", "ro"],
+        sync_init=sync_init,  # type: ignore[arg-type]  # a test parameter
+        workers=workers,
+        helper=helper,
+    ) as prepared:
+        serve(prepared, workers)
+        mounted = prepared.proceed()
+    assert HELLO == (mountpoint / "hello").read_bytes()
+    entry = mount_at(mountpoint)
+    assert ("fuse.hello", b"demo", mounted.mount_id) == (entry.fstype, entry.source, entry.mount_id)
+    assert {"nosuid", "nodev", "ro"} <= entry.attributes
+    assert [] == children()
+    mounted.unmount()
+    assert [] == mounts_at(mountpoint)
+    return prepared.sync_init
+
+
+@pytest.mark.parametrize("workers", [1, 4])
+def test_init_is_synchronous_where_helper_and_kernel_can(
+    tell: Tell, ours: Program, mountpoint: Path, workers: int
+) -> None:
+    """
+    Only then does an author learn from the mount call whether the server works.
+    """
+    assert tell(lambda: mount_and_look(mountpoint, helper=ours.path, workers=workers))
+
+
+def test_a_helper_without_sync_init_mounts_classically(
+    tell: Tell, theirs: Program, mountpoint: Path
+) -> None:
+    """
+    Debian's helper of 2023 will be around for years; its users must not notice.
+    """
+    assert not tell(lambda: mount_and_look(mountpoint, helper=theirs.path))
+
+
+def test_an_ordinary_mount_can_be_asked_for(tell: Tell, helper: Program, mountpoint: Path) -> None:
+    """
+    A library whose server cannot answer before the mount must be able to say so.
+    """
+    assert not tell(lambda: mount_and_look(mountpoint, helper=helper.path, sync_init="never"))
+
+
+def test_a_kernel_without_sync_init_gets_the_same_handshake(
+    ours: Program, caller: User, mountpoint: Path
+) -> None:
+    """
+    On all kernels before 6.18 the device answers EPERM until it is mounted: workers must wait.
+    """
+
+    def story() -> bool:
+        refuse_sync_init()
+        caller.become()
+        return mount_and_look(mountpoint, helper=ours.path, workers=2)
+
+    assert not as_root(story)
+
+
+def test_required_sync_init_is_refused_where_the_kernel_has_none(
+    ours: Program, caller: User, mountpoint: Path
+) -> None:
+    """
+    Who needs SELinux labels at mount time must not get a mount without them.
+    """
+
+    def story() -> None:
+        refuse_sync_init()
+        caller.become()
+        mount_and_look(mountpoint, helper=ours.path, sync_init="require")
+
+    with pytest.raises(client.MountError) as caught:
+        as_root(story)
+
+    assert (errno.ENOTTY, "sync-init") == (caught.value.errno, caught.value.step)
+    assert [] == mounts_at(mountpoint)
+
+
+def as_root(story: Callable[[], object]) -> object:
+    """Run it in a forked child that starts with root's rights."""
+    return User(0, 0).call(story)
+
+
+def test_required_sync_init_is_refused_where_the_helper_has_none(
+    tell: Tell, theirs: Program, mountpoint: Path
+) -> None:
+    """
+    Who needs SELinux labels at mount time must not get a mount without them.
+    """
+    with pytest.raises(client.MountError) as caught:
+        tell(lambda: mount_and_look(mountpoint, helper=theirs.path, sync_init="require"))
+
+    assert (errno.EOPNOTSUPP, "sync-init") == (caught.value.errno, caught.value.step)
+
+
+def test_a_status_of_one_byte_is_understood(
+    tell: Tell, liar: Callable[[str], str], mountpoint: Path
+) -> None:
+    """
+    The helper of the design documents answers with one byte, libfuse's with four.
+    """
+    helper = liar(
+        """
+        real = Real()
+        send(b"\\0", real.device())
+        real.comm.send(comm.recv(1))
+        send(real.comm.recv(4)[:1])
+        """
+    )
+
+    assert tell(lambda: mount_and_look(mountpoint, helper=helper))
+
+
+def test_without_any_helper_a_user_namespace_mounts_by_itself(
+    caller: User, mountpoint: Path, nowhere: None
+) -> None:
+    """
+    In a container there is no setuid program, and none is needed.
+    """
+    code = (
+        "from pathlib import Path; import test_routes;"
+        f"print(test_routes.mount_and_look(Path({os.fspath(mountpoint)!r}), helper=None))"
+    )
+    folder = Path(__file__).parent
+    script = (
+        f"import sys; sys.path[:0] = [{str(SITE)!r}, {str(folder.parent)!r}, {str(folder)!r}];"
+        f"{code}"
+    )
+    result = subprocess.run(
+        ["/usr/bin/unshare", "--user", "--map-root-user", "--mount", sys.executable, "-c", script],
+        capture_output=True,
+        check=False,
+        user=caller.uid,
+        group=caller.gid,
+        extra_groups=[],
+    )
+
+    assert (b"True\n", b"") == (result.stdout, result.stderr)
+
+
+def test_without_any_helper_an_ordinary_user_is_told_so(
+    tell: Tell, mountpoint: Path, nowhere: None
+) -> None:
+    """
+    "No such file" alone would send people looking for their mountpoint.
+    """
+    with pytest.raises(client.HelperNotFound) as caught:
+        tell(lambda: client.prepare(mountpoint))
+
+    assert "neither fusermount3 nor fusermount is on PATH" in str(caught.value)
+
+
+def test_the_first_helper_on_path_is_taken(
+    tell: Tell, ours: Program, mountpoint: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """
+    That is where administrators put the one they want used.
+    """
+    monkeypatch.setenv("PATH", f"{Path(ours.path).parent}:/usr/bin")
+
+    assert tell(lambda: mount_and_look(mountpoint, helper=None))
+
+
+def test_workers_are_counted_before_the_mount_is_made(
+    tell: Tell, ours: Program, mountpoint: Path
+) -> None:
+    """
+    A request that nobody reads hangs whoever made it.
+    """
+
+    def story() -> None:
+        with client.prepare(
+            mountpoint, workers=3, helper=ours.path, proceed_timeout=0.5
+        ) as prepared:
+            serve(prepared, 2)
+            prepared.proceed()
+
+    with pytest.raises(client.MountTimeout) as caught:
+        tell(story)
+
+    assert (errno.ETIMEDOUT, "workers") == (caught.value.errno, caught.value.step)
+    assert [] == mounts_at(mountpoint)
