@@ -16,9 +16,7 @@ from fusermount_py.helper.kernel.constants import (
     STATMOUNT_MNT_POINT,
 )
 
-STATMOUNT_MASK = (
-    STATMOUNT_MNT_BASIC | STATMOUNT_MNT_POINT | STATMOUNT_FS_TYPE | STATMOUNT_MNT_OPTS
-)
+STATMOUNT_MASK = STATMOUNT_MNT_BASIC | STATMOUNT_MNT_POINT | STATMOUNT_FS_TYPE | STATMOUNT_MNT_OPTS
 # Offsets in struct statmount (linux/mount.h); the strings stand behind it.
 _MNT_OPTS_AT, _MASK_AT, _FS_TYPE_AT, _MNT_ID_OLD_AT, _MNT_POINT_AT, _STRINGS_AT = (
     4, 8, 36, 56, 108, 512,
@@ -110,14 +108,9 @@ def parse_statmount(answer: bytes) -> Mount:
     return Mount(
         _number(answer, _MNT_ID_OLD_AT, 4),
         _string(answer, _MNT_POINT_AT),
-        fstype_of(answer),
+        _string(answer, _FS_TYPE_AT),
         _string(answer, _MNT_OPTS_AT),
     )
-
-
-def fstype_of(answer: bytes) -> str:
-    """The type in an answer to STATMOUNT_FS_TYPE, which has the subtype elsewhere."""
-    return _string(answer, _FS_TYPE_AT)
 
 
 def _string(answer: bytes, offset: int) -> str:

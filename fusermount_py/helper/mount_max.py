@@ -31,13 +31,15 @@ def reserve(config: Config, seats: Seats | None) -> None:
     if seats is None:
         permission.check_mount_max(mount_table.count_fuse() + 1, config)
         return
+    mounts = 0  # as many as were last counted: the first try is for the many who are far below
     for attempt in range(_TRIES):
+        # No more seats than places, or many who are near the limit would keep each other out.
+        taken = seats.take(config.mount_max - mounts)
+        others = seats.held_by_others()
         mounts = mount_table.count_fuse()
+        if taken and others + mounts + 1 <= config.mount_max:
+            return
+        seats.leave()
         permission.check_mount_max(mounts + 1, config)
-        if seats.take(config.mount_max - mounts):
-            others = seats.held_by_others()
-            if others + mount_table.count_fuse() + 1 <= config.mount_max:
-                return
-            seats.leave()
         time.sleep((1 + (posix.getpid() + attempt * 5) % _PAUSES) / 1000)
     permission.check_mount_max(config.mount_max + 1, config)

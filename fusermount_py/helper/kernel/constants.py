@@ -9,14 +9,13 @@ AT_EMPTY_PATH = 0x1000
 AT_FDCWD = -100
 AT_STATX_DONT_SYNC = 0x4000
 
-# linux/mount.h: fsopen, fsconfig, fsmount, move_mount, statmount, listmount
+# linux/mount.h: fsopen, fsconfig, fsmount, move_mount, statmount
 FSCONFIG_CMD_CREATE = 6
 FSCONFIG_SET_FLAG = 0
 FSCONFIG_SET_STRING = 1
 FSCONFIG_STRING_MAX = 255  # fs/fsopen.c: strndup_user(_value, 256), measured: 256 bytes are EINVAL
 FSMOUNT_CLOEXEC = 0x1
 FSOPEN_CLOEXEC = 0x1
-LSMT_ROOT = 0xFFFFFFFFFFFFFFFF
 MOUNT_ATTR_NOATIME = 0x10
 MOUNT_ATTR_NODEV = 0x4
 MOUNT_ATTR_NODIRATIME = 0x80
@@ -57,6 +56,5 @@ STATX_MNT_ID_UNIQUE = 0x4000
 SYS_FSCONFIG = 431
 SYS_FSMOUNT = 432
 SYS_FSOPEN = 430
-SYS_LISTMOUNT = 458
 SYS_MOVE_MOUNT = 429
 SYS_STATMOUNT = 457

@@ -10,11 +10,9 @@ import posix
 import sys
 
 from fusermount_py.helper.kernel.constants import (
-    LSMT_ROOT,
     SYS_FSCONFIG,
     SYS_FSMOUNT,
     SYS_FSOPEN,
-    SYS_LISTMOUNT,
     SYS_MOVE_MOUNT,
     SYS_STATMOUNT,
 )
@@ -25,7 +23,7 @@ _STATFS_BYTES = 256  # struct statfs is 120 bytes on 64-bit machines
 _STATX_BYTES = 256  # struct statx, all architectures
 _STATX_MASK_AT = 0
 _STATX_MNT_ID_AT = 0x90
-_ID_BYTES = 8
+_MNT_ID_REQ_BYTES = 24  # struct mnt_id_req, first version
 
 
 class _Long(_ctypes._SimpleCData):  # type: ignore[type-arg]  # generic in the stubs only
@@ -83,7 +81,6 @@ _umount2 = _function("umount2", _Bytes, _Long)
 _statx = _function("statx", _Long, _Bytes, _Long, _Long, _Pointer)
 _fstatfs = _function("fstatfs", _Long, _Pointer)
 _statmount = _function("syscall", _Long, _Bytes, _Pointer, _Long, _Long)
-_listmount = _function("syscall", _Long, _Bytes, _Pointer, _Long, _Long)
 
 
 def _checked(call: str, result: int) -> int:
@@ -144,24 +141,10 @@ def fstatfs_type(descriptor: int) -> int:
 def statmount(mount: int, mask: int) -> bytes:
     """What ``mask`` asks of one mount, by its unique id: struct statmount and its strings."""
     answer = _Pages()
-    request = _mount_request(mount, mask)
+    fields = ((_MNT_ID_REQ_BYTES, 4), (0, 4), (mount, 8), (mask, 8))
+    request = b"".join(value.to_bytes(size, sys.byteorder) for value, size in fields)
     _checked("statmount", _statmount(SYS_STATMOUNT, request, answer, _Pages._length_, 0))
     return bytes(answer)
-
-
-def listmount(after: int) -> list[int]:
-    """Unique ids of this namespace's mounts, in order, from above ``after``; some, [] at the end."""
-    answer = _Pages()
-    request = _mount_request(LSMT_ROOT, after)
-    room = _Pages._length_ // _ID_BYTES
-    count = _checked("listmount", _listmount(SYS_LISTMOUNT, request, answer, room, 0))
-    return memoryview(bytes(answer))[: count * _ID_BYTES].cast("Q").tolist()
-
-
-def _mount_request(mount: int, parameter: int) -> bytes:
-    """struct mnt_id_req: its size and a spare number, 32 bits each, then two of 64."""
-    fields = ((24, 4), (0, 4), (mount, _ID_BYTES), (parameter, _ID_BYTES))
-    return b"".join(value.to_bytes(size, sys.byteorder) for value, size in fields)
 
 
 def _number(answer: bytes, offset: int, size: int) -> int:
