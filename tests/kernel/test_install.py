@@ -153,7 +153,7 @@ def test_who_is_not_root_installs_nothing(prefix: Path, caller: User) -> None:
     assert {} == everything_below(prefix)
 
 
-@pytest.mark.parametrize("culprit", ["owner", "mode", "parent", "link", "closed"])
+@pytest.mark.parametrize("culprit", ["owner", "mode", "parent", "closed", "link", "target"])
 def test_an_interpreter_that_users_could_change_is_refused(
     prefix: Path, home: Path, caller: User, culprit: str
 ) -> None:
@@ -172,9 +172,13 @@ def test_an_interpreter_that_users_could_change_is_refused(
         folder.chmod(0o777)
     elif culprit == "closed":
         folder.chmod(0o700)
-    else:
+    elif culprit == "link":
         interpreter = home / "python3"
         interpreter.symlink_to(PYTHON)
+    else:
+        shutil.copy(PYTHON, home)
+        interpreter = folder / "link"
+        interpreter.symlink_to(home / Path(PYTHON).name)
 
     result = make("install", f"PREFIX={prefix}", f"PYTHON={interpreter}")
 

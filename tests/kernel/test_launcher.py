@@ -29,7 +29,7 @@ def files():
 status = dict(line.split(":\t") for line in open("/proc/self/status").read().splitlines())
 answer = {
     "argv": [os.fsencode(word).hex() for word in sys.argv[1:]],
-    "interpreter": sys.orig_argv[:5],
+    "interpreter": sys.orig_argv[: sys.orig_argv.index(sys.argv[0]) + 1],
     "environment": dict(os.environ),
     "files": dict(files()),
     "ids": [os.getresuid(), os.getresgid()],
@@ -94,7 +94,8 @@ def test_the_interpreter_runs_isolated_under_its_own_name(front: Front) -> None:
     seen = front(argv0="/tmp/python3")
 
     entry = machine.PREFIX / "front" / "lib" / "fusermount-py" / "entry.py"
-    assert ["/usr/bin/python3", "-I", "-S", "-B", str(entry)] == seen["interpreter"]
+    assert ["/usr/bin/python3", "-I", "-S", "-B"] == seen["interpreter"][:4]
+    assert str(entry) == seen["interpreter"][-1]
 
 
 def test_real_ids_are_the_callers_and_effective_ones_roots(front: Front, caller: User) -> None:
