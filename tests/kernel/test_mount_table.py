@@ -112,11 +112,12 @@ def test_a_place_is_kept_for_who_was_promised_it(
     """
     A sync-init helper has been let pass, and mounts minutes later: nobody may take its place.
     """
-    fuse_conf(f"mount_max = {mount_table.count_fuse() + 1}\n")
-    early, late = home / "early", home / "late"
-    for path in (early, late):
+    earliest, early, late = (home / name for name in ("earliest", "early", "late"))
+    for path in (earliest, early, late):
         path.mkdir()
         os.chown(path, caller.uid, caller.gid)
+    assert 0 == classic(ours, earliest, user=caller).exit_status
+    fuse_conf(f"mount_max = {mount_table.count_fuse() + 1}\n")
     running = ours.start_sync_init(early, user=caller)
     running.receive_device()
 
