@@ -1,5 +1,6 @@
 #!/bin/bash
-# What the demo needs on a Debian machine; with the argument "test", also what the tests need.
+# What the demo needs on a Debian machine; with the argument "test", also what the tests need;
+# with "kernels", also what it takes to run them under other kernels.
 # Fast when all of it is there; installs what is missing as root, else prints the one line
 # to run. Never upgrades.
 set -euo pipefail
@@ -7,11 +8,14 @@ cd "$(dirname "$0")/.."
 purpose=${1:-demo}
 
 packages=(gcc libc6-dev make python3 python3-prctl util-linux)
-if [[ $purpose == test ]]; then
+if [[ $purpose == test || $purpose == kernels ]]; then
     packages+=(python3-venv python3-click python3-pyroute2 fuse3 strace shellcheck)
     # Real file systems, mounted through the helper by tests/filesystems.
     packages+=(sshfs openssh-sftp-server bindfs squashfuse squashfs-tools fuse-overlayfs
         unionfs-fuse archivemount python3-pyfuse3)
+fi
+if [[ $purpose == kernels ]]; then
+    packages+=(qemu-system-x86 busybox-static cpio kmod)
 fi
 python=/usr/bin/python3
 tools=('pytest>=8,<9' 'pytest-timeout>=2.3,<3' 'hypothesis>=6.100,<7' 'ruff>=0.14,<1' 'mypy>=1.15,<3'
@@ -36,7 +40,7 @@ if ((${#missing[@]})); then
     $install -q >/dev/null
 fi
 
-[[ $purpose == test ]] || exit 0
+[[ $purpose != demo ]] || exit 0
 
 # The tools' versions are part of the stamp: another list means another environment.
 stamp=.venv/tools

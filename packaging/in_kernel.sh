@@ -1,0 +1,134 @@
+#!/bin/bash
+# Run a command under an older Debian kernel, on this machine's own files.
+#
+#     packaging/in_kernel.sh 6.1 uname -r
+#
+# QEMU boots the newest kernel of that series that Debian has. Its root directory is this
+# machine's, over 9p, with a throw-away overlay on top: the command may write anywhere, and nothing
+# it writes lasts. It runs as root in the current directory; what it prints and its exit status
+# are this script's (125: the guest did not get that far). The guest is emulated: fifteen seconds
+# to boot, and about ten times slower than here. (/dev/kvm, where there is one inside a virtual
+# machine, was seen to hang.)
+#
+#     IN_KERNEL_SECONDS    bounds the whole run (1800)
+#     IN_KERNEL_CACHE      where kernels are kept, 20 MB each (~/.cache/fusermount-py/kernels)
+set -euo pipefail
+series=${1:?usage: in_kernel.sh SERIES COMMAND...}
+shift
+: "${1:?usage: in_kernel.sh SERIES COMMAND...}"
+cache=${IN_KERNEL_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/fusermount-py/kernels}
+kernel=$cache/$series
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+
+fail() {
+    echo "in_kernel: $*" >&2
+    exit 125
+}
+
+newest_package() {
+    apt-cache pkgnames "linux-image-$series." |
+        grep -E '^linux-image-[0-9.]+([+-][0-9a-z.+]+)*-amd64$' |
+        grep -vE -- '-(cloud|rt)-' | sort -V | tail -n 1
+}
+
+# Keep the kernel image and, numbered in the order of loading, the modules that the guest needs.
+fetch() {
+    local package version
+    package=$(newest_package) || fail "Debian has no kernel $series (apt-get update?)"
+    mkdir "$work/package"
+    (cd "$work/package" && apt-get download -q -o APT::Sandbox::User=root "$package" >/dev/null)
+    dpkg -x "$work/package"/*.deb "$work/package"
+    version=$(basename "$work/package/lib/modules"/*)
+    depmod -b "$work/package" "$version"
+    mkdir "$work/kernel"
+    cp "$work/package/boot/vmlinuz-$version" "$work/kernel/vmlinuz"
+    for module in virtio_pci 9pnet_virtio 9p fuse overlay; do # those built in have no file
+        modprobe -d "$work/package" -S "$version" --show-depends "$module"
+    done | awk '$1 == "insmod" && !seen[$2]++ { print $2 }' | nl -n rz -w 3 |
+        while read -r number module; do
+            cp "$module" "$work/kernel/$number-$(basename "$module")"
+        done
+    mkdir -p "$cache"
+    rm -rf "$kernel" "$work/package"
+    mv "$work/kernel" "$kernel"
+}
+
+# The first program of the guest: it makes the root directory, and bash in it runs the command.
+write_init() {
+    cat >"$1" <<'INIT'
+#!/busybox sh
+b=/busybox
+$b mount -t proc proc /proc
+$b mount -t sysfs sys /sys
+$b mount -t devtmpfs dev /dev
+for module in /modules/*; do $b insmod $module; done
+$b mount -t 9p -o trans=virtio,version=9p2000.L,msize=512000,cache=loose,ro root /lower ||
+    $b poweroff -f
+$b mount -t tmpfs rw /rw
+$b mkdir /rw/upper /rw/work
+$b mount -t overlay -o lowerdir=/lower,upperdir=/rw/upper,workdir=/rw/work root /new
+$b cp /command /new/in_kernel.command
+for made in proc sys dev; do $b mount --move /$made /new/$made; done
+$b mkdir -p /new/dev/pts /new/dev/shm
+$b mount -t devpts pts /new/dev/pts
+$b mount -t tmpfs shm /new/dev/shm
+$b mount -t tmpfs run /new/run
+$b mount -t tmpfs -o mode=1777 tmp /new/tmp
+exec $b switch_root /new /bin/bash -c '
+    export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin LC_ALL=C.UTF-8 TERM=dumb
+    echo; echo "=== under Linux $(uname -r)"
+    bash /in_kernel.command </dev/null; status=$?
+    echo; echo "=== status $status"
+    stty cs8 <&1 # waits until all of this is out; the kernel does not wait
+    echo 1 >/proc/sys/kernel/sysrq; echo o >/proc/sysrq-trigger; sleep 60'
+INIT
+    chmod +x "$1"
+}
+
+pack() {
+    local root=$work/initrd
+    mkdir -p "$root"/{modules,proc,sys,dev,lower,rw,new}
+    cp "$(command -v busybox)" "$root/busybox"
+    find "$kernel" -name '*.ko*' -exec cp -t "$root/modules" {} +
+    {
+        printf 'export CI=%q\ncd %q\n' "${CI:-}" "$PWD"
+        printf '%q ' "$@"
+    } >"$root/command"
+    write_init "$root/init"
+    (cd "$root" && find . | cpio -o -H newc --quiet) | gzip -1 >"$work/initrd.gz"
+}
+
+boot() {
+    timeout --foreground "${IN_KERNEL_SECONDS:-1800}" qemu-system-x86_64 \
+        -accel tcg,thread=multi -cpu max -smp 2 -m 2048 \
+        -display none -serial stdio -monitor none -no-reboot -nic none \
+        -kernel "$kernel/vmlinuz" -initrd "$work/initrd.gz" \
+        -append "console=ttyS0 quiet panic=-1 loglevel=3" \
+        -fsdev local,id=root,path=/,security_model=none,readonly=on,multidevs=remap \
+        -device virtio-9p-pci,fsdev=root,mount_tag=root </dev/null 2>"$work/complaints"
+}
+
+# The command's own part of what the console shows; returns its exit status.
+relay() {
+    local line begun=
+    while IFS= read -r line; do
+        line=${line%$'\r'}
+        case $line in
+            "=== under Linux "*) begun=yes ;;
+            "=== status "*) return "${line##* }" ;;
+        esac
+        [[ -z $begun ]] || printf '%s\n' "$line"
+    done
+    return 125
+}
+
+for program in qemu-system-x86_64 busybox cpio depmod; do
+    command -v "$program" >/dev/null || fail "there is no $program: packaging/setup.sh kernels"
+done
+[[ -e $kernel/vmlinuz ]] || fetch
+pack "$@"
+status=0
+boot | relay || status=${PIPESTATUS[1]}
+((status != 125)) || tail -n 5 "$work/complaints" >&2
+exit "$status"
