@@ -11,7 +11,6 @@ from fusermount_py.helper.kernel import mount_table
 from support import kernel
 from support.essential import essential_skip
 from support.flows import classic, refused
-from support.mount_table import mounts
 from support.program import Program
 from support.users import User
 
@@ -82,28 +81,6 @@ def test_only_fuse_mounts_are_counted_whatever_others_are_called(
         os.chown(path, caller.uid, caller.gid)
         assert 0 == classic(ours, path, f"fsname=x fuse y,{subtype}", user=caller).exit_status
     assert before + 2 == mount_table.count_fuse()
-
-
-def test_the_last_places_below_mount_max_are_given_once(
-    ours: Program, caller: User, home: Path, fuse_conf: Callable[[str], None]
-) -> None:
-    """
-    Counting and mounting are two moments: callers who come at once could all see the same place.
-    """
-    places, callers = 5, 16
-    fuse_conf(f"mount_max = {mount_table.count_fuse() + places}\n")
-    paths = [home / str(number) for number in range(callers)]
-    for path in paths:
-        path.mkdir()
-        os.chown(path, caller.uid, caller.gid)
-
-    running = [ours.start("--", path, user=caller) for path in paths]
-    results = [each.wait() for each in running]
-
-    mounted = [entry for entry in mounts() if entry.mountpoint.startswith(os.fsencode(home))]
-    assert places == len(mounted)
-    assert places == [result.exit_status for result in results].count(0)
-    assert 0 == sum(bool(result.stderr) for result in results if result.exit_status == 0)
 
 
 def test_a_place_is_kept_for_who_was_promised_it(
