@@ -19,7 +19,7 @@ _numbers = itertools.count(1)
 
 @pytest.fixture(scope="session")
 def private_machine() -> None:
-    """Mounts, /run, /dev/fuse and /etc/fuse.conf of our own, from the first test that asks."""
+    """Mounts, /run, /dev/fuse and /etc of our own, from the first test that asks."""
     machine.make_private()
 
 
@@ -98,4 +98,4 @@ def mountpoint(home: Path, caller: User) -> Path:
 def fuse_conf(nothing_left: None) -> Iterator[Callable[..., None]]:
     """Writes /etc/fuse.conf for one test; otherwise it is empty."""
     yield machine.write_fuse_conf
-    machine.restore_fuse_conf()
+    machine.write_fuse_conf("")

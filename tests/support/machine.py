@@ -1,13 +1,13 @@
 """
-A private copy of the machine: mounts, /run, /dev/fuse and /etc/fuse.conf of our own.
+A private copy of the machine: mounts, /run, /dev/fuse and /etc of our own.
 
     /run                  tmpfs, so that nothing is written to the real one
     /run/scratch          tmpfs where setuid counts: mountpoints, the installed helper
     /run/scratch/prefix   `make install PREFIX=...`
     /run/scratch/site     fusermount_py and support, readable by ordinary users
     /dev/fuse             a node of mode 0666, as udev makes it on ordinary systems
-    /etc/fuse.conf        writable, empty unless a test says otherwise
-    /etc/passwd           knows the users: the C helper refuses a caller without a name
+    /etc                  a copy: fuse.conf is empty unless a test says otherwise; the users
+                          have names, without which the C helper refuses them
 
 All of it lives in a mount namespace and goes with the test run.
 """
@@ -45,8 +45,7 @@ def make_private() -> None:
     SCRATCH.mkdir()
     kernel.mount("tmpfs", SCRATCH, "tmpfs", options="mode=0755")
     _offer_device()
-    _offer_fuse_conf()
-    _offer_names()
+    _offer_etc()
     connections = Path("/sys/fs/fuse/connections")
     if not any(connections.iterdir()) and not os.path.ismount(connections):
         kernel.mount("fusectl", connections, "fusectl")
@@ -62,39 +61,24 @@ def _offer_device() -> None:
     kernel.mount(node, DEVICE, flags=kernel.MS_BIND)
 
 
-def _offer_fuse_conf() -> None:
-    own = SCRATCH / "fuse.conf"
-    own.touch()
-    if not FUSE_CONF.exists():
-        upper, work = SCRATCH / "etc", SCRATCH / "etc-work"
-        upper.mkdir()
-        work.mkdir()
-        layers = f"lowerdir=/etc,upperdir={upper},workdir={work}"
-        kernel.mount("overlay", "/etc", "overlay", options=layers)
-        FUSE_CONF.touch()
-    kernel.mount(own, FUSE_CONF, flags=kernel.MS_BIND)
-
-
-def _offer_names() -> None:
-    own = SCRATCH / "passwd"
-    lines = [f"test{user.uid}:x:{user.uid}:{user.gid}::/:/bin/sh\n" for user in USERS]
-    own.write_text(Path("/etc/passwd").read_text(encoding="utf-8") + "".join(lines))
-    kernel.mount(own, "/etc/passwd", flags=kernel.MS_BIND)
+def _offer_etc() -> None:
+    own = Path("/run/etc")
+    subprocess.run(["cp", "-a", "/etc", own], check=True)
+    kernel.mount(own, "/etc", flags=kernel.MS_BIND)
+    with open("/etc/passwd", "a", encoding="utf-8") as names:
+        names.writelines(f"test{user.uid}:x:{user.uid}:{user.gid}::/:/bin/sh\n" for user in USERS)
+    if not os.path.lexists("/etc/mtab"):
+        os.symlink("../proc/self/mounts", "/etc/mtab")
+    write_fuse_conf("")
 
 
 def write_fuse_conf(text: str | bytes | None, mode: int = 0o644) -> None:
-    """Let /etc/fuse.conf hold `text`; None: there is no such file (nor anything in /etc)."""
+    """Let /etc/fuse.conf hold `text`; None: there is no such file."""
     if text is None:
-        kernel.mount("tmpfs", "/etc", "tmpfs")
+        FUSE_CONF.unlink()
         return
     FUSE_CONF.write_bytes(text if isinstance(text, bytes) else text.encode())
     FUSE_CONF.chmod(mode)
-
-
-def restore_fuse_conf() -> None:
-    if not FUSE_CONF.exists():
-        kernel.umount("/etc")
-    write_fuse_conf("")
 
 
 def install(prefix: Path = PREFIX) -> Path:
