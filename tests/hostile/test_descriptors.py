@@ -1,0 +1,159 @@
+"""
+Whatever stands at descriptors 0 to 1023 when the helper starts is the caller's choice.
+
+A closed fd 2 once let the next file opened, /etc/mtab, take the error messages of a setuid program.
+"""
+
+import os
+import select
+import socket
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from support.mount_table import mount_at, mounts_at
+from support.program import Program
+from support.users import User
+from support.weakened import Change
+
+STRANGE: dict[str, Callable[[], int]] = {
+    "a directory": lambda: os.open("/", os.O_RDONLY | os.O_DIRECTORY),
+    "a name without a file": lambda: os.open("/etc/passwd", os.O_PATH),
+    "an eventfd": lambda: os.eventfd(0, os.EFD_CLOEXEC),
+    "an epoll": lambda: os.dup(select.epoll().fileno()),
+    "a full disk": lambda: os.open("/dev/full", os.O_RDWR),
+    "a process": lambda: os.pidfd_open(os.getpid()),
+    "a namespace": lambda: os.open("/proc/self/ns/mnt", os.O_RDONLY),
+    "the wrong direction": lambda: os.open("/dev/null", os.O_RDONLY),
+    "a unix socket": lambda: socket.socket(socket.AF_UNIX).detach(),
+}
+
+
+@pytest.fixture(params=STRANGE)
+def strange(request: pytest.FixtureRequest) -> Iterator[int]:
+    descriptor = STRANGE[request.param]()
+    yield descriptor
+    os.close(descriptor)
+
+
+@pytest.mark.parametrize("number", ["stdin", "stdout", "stderr"])
+def test_a_strange_standard_descriptor_does_not_change_the_outcome(
+    ours: Program, caller: User, mountpoint: Path, strange: int, number: str
+) -> None:
+    """
+    Python refuses to start on a directory, in its own words and with its own exit status.
+    """
+    stream: dict[str, Any] = {number: strange}
+
+    running = ours.start("-o", "fsname=demo", "--", mountpoint, user=caller, **stream)
+
+    assert 0 == running.wait().exit_status
+    assert b"demo" == mount_at(mountpoint).source
+
+
+@pytest.mark.parametrize("closed", [(0,), (1,), (2,), (0, 1), (1, 2), (0, 1, 2)], ids=str)
+def test_closed_standard_descriptors_do_not_change_the_outcome(
+    ours: Program, caller: User, mountpoint: Path, closed: tuple[int, ...]
+) -> None:
+    """
+    Else the device, or the mountpoint, would become the place where messages go.
+    """
+
+    def close() -> None:
+        for descriptor in closed:
+            os.close(descriptor)
+
+    refused = ours.mount(mountpoint, "bogus", user=caller, preexec_fn=close)
+    mounted = ours.mount(mountpoint, "fsname=demo", user=caller, preexec_fn=close)
+
+    assert (0, 1) == (mounted.exit_status, refused.exit_status)
+    assert b"demo" == mount_at(mountpoint).source
+
+
+def test_without_the_launchers_care_a_directory_kills_the_interpreter(
+    weakened: Callable[..., Program], caller: User
+) -> None:
+    """
+    Shows that the tests above test something.
+    """
+    careless = weakened(Change("packaging/launcher/launcher.c", "&& !S_ISDIR(status.st_mode)", ""))
+    directory = os.open("/", os.O_RDONLY)
+
+    result = careless.run("--version", user=caller, stdin=directory)
+    os.close(directory)
+
+    assert b"Fatal Python error" in result.stderr
+
+
+def test_only_the_comm_socket_reaches_the_helper(
+    ours: Program, caller: User, mountpoint: Path
+) -> None:
+    """
+    A descriptor of the caller's could stand where the helper expects one of its own, and a secret
+    of another program, leaked into the caller, would go on leaking.
+    """
+    secrets = [os.open("/etc/passwd", os.O_RDONLY) for _ in range(40)]
+    os.dup2(secrets[0], 1023)
+
+    running = ours.start_sync_init(
+        mountpoint, user=caller, comm_fd=900, pass_fds=[*secrets, 1023, 900]
+    )
+    running.receive_device()
+    below = f"/proc/{running.process.pid}/fd"
+    targets = [os.readlink(f"{below}/{number}") for number in os.listdir(below)]
+    for secret in (*secrets, 1023):
+        os.close(secret)
+
+    assert [] == [target for target in targets if "passwd" in target]
+
+
+@pytest.mark.parametrize(
+    "number",
+    ["-1", "2147483648", "99999999999999999999", "0", "", " 3", "0x3", "3x", "+3", "1023"],
+)
+def test_a_number_that_is_no_comm_socket_is_refused(
+    ours: Program, caller: User, mountpoint: Path, number: str
+) -> None:
+    """
+    CVE-2021-4034 began with a count that nobody had thought possible.
+    """
+    result = ours.run(
+        "--", mountpoint, user=caller, comm=None, environment={"_FUSE_COMMFD": number}
+    )
+
+    assert 1 == result.exit_status
+    assert 1 == result.stderr.count(b"\n")
+    assert [] == mounts_at(mountpoint)
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: os.open("/etc/passwd", os.O_RDONLY),
+        lambda: os.open("/", os.O_RDONLY),
+        lambda: socket.socket(socket.AF_INET).detach(),
+        lambda: socket.socket(socket.AF_UNIX, socket.SOCK_STREAM).detach(),
+        lambda: socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM).detach(),
+        lambda: os.memfd_create("comm"),
+    ],
+    ids=["file", "directory", "internet", "unconnected", "datagram", "memory"],
+)
+def test_a_comm_socket_of_another_kind_is_refused(
+    ours: Program, caller: User, mountpoint: Path, make: Callable[[], int]
+) -> None:
+    """
+    Over the Internet no descriptor can be passed; into a file one must not write.
+    """
+    descriptor = make()
+
+    result = ours.run(
+        "--comm-fd", str(descriptor), "--", mountpoint,
+        user=caller, comm=None, pass_fds=[descriptor],
+    )  # fmt: skip
+    os.close(descriptor)
+
+    assert 1 == result.exit_status
+    assert b"is not a connected Unix socket" in result.stderr
+    assert [] == mounts_at(mountpoint)
