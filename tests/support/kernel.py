@@ -11,8 +11,11 @@ CLONE_NEWNS = 0x00020000
 IN_OPEN = 0x20
 FUSE_DEV_IOC_SYNC_INIT = 0xE503  # _IO(229, 3), linux/fuse.h
 MNT_DETACH = 2
-MS_BIND, MS_REC, MS_PRIVATE = 0x1000, 0x4000, 0x40000
+MS_NOSUID, MS_REMOUNT = 0x2, 0x20
+MS_BIND, MS_MOVE, MS_REC, MS_PRIVATE = 0x1000, 0x2000, 0x4000, 0x40000
 PR_SET_CHILD_SUBREAPER = 36
+PR_SET_NO_NEW_PRIVS = 38
+PR_SET_DUMPABLE = 4
 UMOUNT_NOFOLLOW = 8
 
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -50,6 +53,16 @@ def watch_opens(path: PathLike) -> int:
 def become_subreaper() -> None:
     """Orphans of our children become our children, so that none is lost from sight."""
     _checked(_libc.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0), "prctl")
+
+
+def become_dumpable() -> None:
+    """As after an exec: others of the same user may look into this process, in /proc."""
+    _checked(_libc.prctl(PR_SET_DUMPABLE, 1, 0, 0, 0), "prctl")
+
+
+def set_no_new_privs() -> None:
+    """From here on, no exec gains anything: setuid bits do not count."""
+    _checked(_libc.prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), "prctl")
 
 
 def arm_sync_init(device: io.FileIO) -> bool:

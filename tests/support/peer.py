@@ -13,6 +13,9 @@ import socket
 import stat
 import struct
 
+from support import kernel
+from support.users import User
+
 GETATTR, STATFS, INIT, DESTROY = 3, 17, 26, 38
 FORGET, BATCH_FORGET = 2, 42
 IN_HEADER = struct.Struct("=IIQQIIIHH")  # length, opcode, unique, node, uid, gid, pid, 2 more
@@ -27,9 +30,9 @@ class Peer:
     """
     A server on `device`. `init` is its answer to FUSE_INIT: an errno (0: yes), None: never.
 
-    `statfs` is the errno of its answer to STATFS, `root_mode` is for file mounts. `holding` are
+    `statfs` is its answer to STATFS in the same way, `root_mode` is for file mounts. `holding` are
     descriptors it keeps beside the device, like a server that holds its end of the comm socket;
-    everything else is closed in it.
+    everything else is closed in it. `user` is who runs it, and may look into it; else root.
     """
 
     def __init__(
@@ -37,13 +40,17 @@ class Peer:
         device: io.FileIO,
         *,
         init: int | None = 0,
-        statfs: int = 0,
+        statfs: int | None = 0,
         root_mode: int = stat.S_IFDIR | 0o755,
         holding: tuple[io.FileIO | socket.socket, ...] = (),
+        user: User | None = None,
     ) -> None:
         self.pid = os.fork()
         if self.pid == 0:
             try:
+                if user is not None:
+                    user.become()
+                    kernel.become_dumpable()
                 _keep_only({held.fileno() for held in (device, *holding)})
                 _serve(device.fileno(), init, statfs, root_mode)
             finally:
@@ -75,7 +82,7 @@ def _keep_only(descriptors: set[int]) -> None:
                 pass  # the descriptor of the listing itself
 
 
-def _serve(device: int, init: int | None, statfs: int, root_mode: int) -> None:
+def _serve(device: int, init: int | None, statfs: int | None, root_mode: int) -> None:
     while True:
         try:
             request = os.read(device, IN_HEADER.size + 0x21000)
@@ -84,9 +91,9 @@ def _serve(device: int, init: int | None, statfs: int, root_mode: int) -> None:
                 continue
             return  # ENODEV: unmounted
         _, opcode, unique, *_ = IN_HEADER.unpack_from(request)
-        if opcode in (FORGET, BATCH_FORGET) or (opcode == INIT and init is None):
+        error_number = {INIT: init, STATFS: statfs}.get(opcode, 0)
+        if opcode in (FORGET, BATCH_FORGET) or error_number is None:
             continue
-        error_number = {INIT: init or 0, STATFS: statfs}.get(opcode, 0)
         body = b""
         if not error_number:
             error_number, body = _answer(opcode, request[IN_HEADER.size :], root_mode)

@@ -1,0 +1,73 @@
+"""
+Who keeps a mount busy, from /proc alone.
+
+    an open file      /proc/PID/fdinfo/N says the mount it was opened through
+    working, root directory and program: the text of the link says the path
+    a mount on it     the mount table says whose child it is
+"""
+
+import os
+from dataclasses import dataclass
+
+from fusermount_py.admin import processes
+from fusermount_py.helper.mount_entry import MountEntry
+
+_LINKS = (
+    ("cwd", "is its working directory"),
+    ("root", "is its root"),
+    ("exe", "holds its program"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class User:
+    """A process, and how it uses the mount: ``has /mnt/a/file open``."""
+
+    pid: int
+    command: str
+    how: str
+
+
+def find(entry: MountEntry) -> list[User]:
+    """Those that we may see; a file that is only mapped into memory is not found."""
+    found = []
+    for pid in processes.pids():
+        how = _use(pid, entry)
+        if how:
+            try:
+                found.append(User(pid, processes.read(pid).command, how))
+            except OSError:
+                continue  # it has ended
+    return found
+
+
+def mounts_on(entry: MountEntry, table: list[MountEntry]) -> list[str]:
+    """The mountpoints of what is mounted below it."""
+    return [other.mountpoint for other in table if other.parent == entry.id]
+
+
+def _use(pid: int, entry: MountEntry) -> str:
+    for name, how in _LINKS:
+        try:
+            target = os.readlink(f"/proc/{pid}/{name}")
+        except OSError:
+            continue
+        if _lies_in(target, entry.mountpoint):
+            return f"{target} {how}"
+    try:
+        for info, target in processes.open_files(pid):
+            if _lies_in(target, entry.mountpoint) and _mount_id(info) == entry.id:
+                return f"has {target} open"
+    except OSError:
+        pass  # not ours to see
+    return ""
+
+
+def _lies_in(path: str, mountpoint: str) -> bool:
+    path = path.removesuffix(" (deleted)")
+    return path == mountpoint or path.startswith(mountpoint.rstrip("/") + "/")
+
+
+def _mount_id(info: str) -> int:
+    with open(info, encoding="ascii", errors="replace") as file:
+        return int(file.read().partition("mnt_id:")[2].split(None, 1)[0])

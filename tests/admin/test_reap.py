@@ -1,0 +1,169 @@
+"""`fusermount-py reap`: every dead mount goes, and nothing else does."""
+
+import os
+import random
+import time
+from pathlib import Path
+
+import pytest
+
+from support import kernel
+from support.admin import Admin, Serve, Served
+from support.mount_table import mounts_at, mounts_below
+from support.program import PATIENCE
+from support.users import ROOT, User
+
+
+@pytest.fixture(params=["root", "owner"])
+def reaper(request: pytest.FixtureRequest, caller: User) -> User:
+    """Root takes mounts itself, their owner goes through the helper: both must be as careful."""
+    return ROOT if request.param == "root" else caller
+
+
+def test_dead_mounts_go_and_all_others_stay(
+    admin: Admin, serve: Serve, reaper: User, home: Path
+) -> None:
+    """
+    A hung server may come back with its data, and a starting one has not even begun.
+    """
+    serve(home / "alive")
+    serve(home / "hung").peer.stop()
+    serve(home / "starting", init=None)
+    serve(home / "dead").peer.kill()
+
+    result = admin.run("reap", user=reaper)
+
+    assert (0, b"") == (result.exit_status, result.stderr)
+    assert f"unmounted {home / 'dead'} (connection " in result.stdout.decode()
+    left = [os.path.basename(entry.mountpoint) for entry in mounts_below(home)]
+    assert [b"alive", b"hung", b"starting"] == left
+
+
+def test_dry_run_only_tells(
+    admin: Admin, serve: Serve, reaper: User, home: Path, mountpoint: Path
+) -> None:
+    """
+    One looks before one takes away.
+    """
+    serve(home / "alive")
+    serve(mountpoint).peer.kill()
+
+    (found,) = admin.json("reap", "--dry-run", user=reaper)
+
+    assert (str(mountpoint), "dead") == (found["mountpoint"], found["outcome"])
+    assert 1 == len(mounts_at(mountpoint))
+
+
+def test_bind_copies_of_a_dead_mount_go_as_well(
+    admin: Admin, serve: Serve, reaper: User, home: Path, mountpoint: Path
+) -> None:
+    """
+    Each of them fails every program that meets it.
+    """
+    served = serve(mountpoint)
+    copy = home / "copy"
+    copy.mkdir()
+    kernel.mount(mountpoint, copy, flags=kernel.MS_BIND)
+    served.peer.kill()
+
+    assert 0 == admin.run("reap", user=reaper).exit_status
+    assert [] == mounts_below(home)
+
+
+def test_a_living_mount_on_a_dead_one_stays_and_the_dead_one_is_reported(
+    admin: Admin, serve: Serve, reaper: User, mountpoint: Path
+) -> None:
+    """
+    The path of the dead one leads to the living one.
+    """
+    served = serve(mountpoint)
+    kernel.mount("tmpfs", mountpoint, "tmpfs")
+    served.peer.kill()
+
+    result = admin.run("reap", user=reaper)
+
+    assert 1 == result.exit_status
+    assert f"fusermount-py: {mountpoint} is covered by another mount\n" == result.stderr.decode()
+    assert 2 == len(mounts_at(mountpoint))
+
+
+def test_a_stack_of_dead_mounts_goes_from_the_top(
+    admin: Admin, serve: Serve, reaper: User, home: Path, mountpoint: Path
+) -> None:
+    """
+    What lies below comes to light only when the upper one is gone.
+    """
+    served = serve(mountpoint)
+    for _ in range(2):
+        kernel.mount(mountpoint, mountpoint, flags=kernel.MS_BIND)
+    served.peer.kill()
+
+    assert 0 == admin.run("reap", user=reaper).exit_status
+    assert [] == mounts_below(home)
+
+
+def test_an_ordinary_user_reaps_nothing_of_others(
+    admin: Admin, serve: Serve, another_user: User, mountpoint: Path
+) -> None:
+    """
+    It is none of theirs, dead or not.
+    """
+    serve(mountpoint).peer.kill()
+
+    assert (0, b"", b"") == admin.run("reap", user=another_user)[:3]
+    assert 1 == len(mounts_at(mountpoint))
+
+
+def test_a_mount_held_by_a_hidden_process_is_asked_and_stays(
+    admin: Admin, serve: Serve, caller: User, mountpoint: Path
+) -> None:
+    """
+    A server run by root does not show itself to the mount's owner: no holder seen, not dead.
+    """
+    serve(mountpoint, user=ROOT)
+
+    result = admin.run("reap", user=caller)
+
+    assert f"fusermount-py: {mountpoint} answers: it is not dead\n" == result.stderr.decode()
+    assert 1 == len(mounts_at(mountpoint))
+
+
+@pytest.mark.timeout(120)
+def test_watch_reaps_a_hundred_servers_as_they_die_and_touches_no_other(
+    admin: Admin, serve: Serve, reaper: User, home: Path
+) -> None:
+    """
+    A machine that runs many servers stays clean by itself, at no cost while nothing happens.
+    """
+    served = [serve(home / f"{number}") for number in range(100)]
+    watcher = admin.start("reap", "--watch", user=reaper)
+    doomed = random.sample(served, 50)
+    for each in doomed[:25]:
+        each.peer.kill()
+    _wait_until_gone(doomed[:25])
+    for each in doomed[25:]:
+        each.peer.kill()
+    _wait_until_gone(doomed[25:])
+
+    assert any(_is_quiet(watcher.pid) for _ in range(PATIENCE))
+    assert 50 == len(mounts_below(home))
+    assert watcher.poll() is None
+
+
+def _wait_until_gone(doomed: list[Served]) -> None:
+    deadline = time.monotonic() + PATIENCE
+    while any(mounts_at(each.mountpoint) for each in doomed):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def _is_quiet(pid: int) -> bool:
+    """Whether the process uses no processor time for a second."""
+    before = _processor_time(pid)
+    time.sleep(1)
+    return before == _processor_time(pid)
+
+
+def _processor_time(pid: int) -> tuple[int, int]:
+    fields = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
+    return int(fields[11]), int(fields[12])
