@@ -11,6 +11,7 @@ A line we cannot read is warned about and does not count; the mount goes on (con
 _LINE_MAX = 256  # a line with its newline must be shorter
 _DEFAULT_MOUNT_MAX = 1000
 _NO_LIMIT = -1
+_HEXADECIMAL = b"0123456789abcdef"
 _SPACES = b" \t\n\v\f\r"
 
 
@@ -41,8 +42,6 @@ def parse(text: bytes, path: str) -> Config:
         else:
             _parse_line(config, line.partition(b"#")[0].strip(_SPACES), f"{path} at line {number}")
     if unfinished:
-        if len(unfinished) + 1 >= _LINE_MAX:
-            config.warnings.append(f"reading {path}: line {len(lines) + 1} too long")
         config.warnings.append(f"reading {path}: missing newline at end of file")
     return config
 
@@ -69,8 +68,8 @@ def _leading_number(value: bytes) -> int | None:
     negative = text.startswith(b"-")
     digits = text[1:] if text[:1] in (b"-", b"+") else text
     base, known = 10, b"0123456789"
-    if digits.startswith(b"0x"):
-        base, known, digits = 16, b"0123456789abcdef", digits[2:]
+    if digits.startswith(b"0x") and digits[2:].lstrip(_HEXADECIMAL) != digits[2:]:
+        base, known, digits = 16, _HEXADECIMAL, digits[2:]
     elif digits.startswith(b"0"):
         base, known = 8, b"01234567"
     length = len(digits) - len(digits.lstrip(known))

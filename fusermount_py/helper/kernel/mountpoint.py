@@ -65,11 +65,12 @@ def locate(words: str) -> Located:
 
     Raises KernelError: bad mount point.
     """
+    if not words:
+        raise KernelError("invalid mountpoint ''", errno.ENOENT, "mountpoint")
     try:
         stripped = words.rstrip("/")
         parent, slash, name = stripped.rpartition("/")
         if name in ("", ".", ".."):
-            # An empty word is opened as such: the kernel says ENOENT.
             parent, slash, name = _name_of(_hold(words)).rpartition("/")
         if not name:
             return Located(_hold("/"), ".", "/")
