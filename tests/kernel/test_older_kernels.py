@@ -1,0 +1,168 @@
+"""
+What only older kernels do, forced on this one by strace.
+
+Under a kernel that is older indeed (make -C packaging test-kernels) the same tests show that it
+does what strace pretends.
+"""
+
+import errno
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from support import kernel
+from support.flows import sync_init, until
+from support.mount_table import mount_at, mounts_at
+from support.program import Program, Running
+from support.users import ROOT, PathLike, User
+
+# As strace is told them: which call answers how.
+NO_FS_CONTEXT = "fsopen:error=ENOSYS"  # before Linux 5.2, and in sandboxes
+NO_UNIQUE_ID = "statx:poke_exit=@arg5=ff170000"  # before Linux 6.8: not in the mask of answers
+NO_STATX = "statx:error=ENOSYS"  # in sandboxes
+NO_SUBTYPE = "mount:error=ENODEV:when=1"  # the type with a dot is unknown
+
+LACKING = {
+    "this kernel": (),
+    "no fs context": (NO_FS_CONTEXT,),
+    "no unique mount id": (NO_UNIQUE_ID,),
+    "no statx": (NO_STATX,),
+    "neither": (NO_FS_CONTEXT, NO_STATX),
+}
+each_kernel = pytest.mark.parametrize("lacking", LACKING.values(), ids=LACKING)
+without_fs_context = pytest.mark.parametrize("lacking", [(NO_FS_CONTEXT,)], ids=[""])
+
+
+class OnOlderKernel(Program):
+    """The helper, whose system calls strace answers as an older kernel would."""
+
+    def __init__(self, helper: str, lacking: tuple[str, ...]) -> None:
+        super().__init__("/usr/bin/strace")
+        self._words = [word for fault in lacking for word in ("-e", f"inject={fault}")]
+        self._helper = helper
+
+    def start(self, *arguments: PathLike, user: User, **how: Any) -> Running:
+        # -D: the helper stays our child. -u by root: its setuid bit counts. -f: its threads, and
+        # the guard with the helper that it starts.
+        words = ["-D", "-qq", "-f", "-o", "/dev/null", "-u", f"test{user.uid}", *self._words]
+        return super().start(*words, self._helper, *arguments, user=ROOT, argv0="strace", **how)
+
+
+@pytest.fixture
+def older(ours: Program, lacking: tuple[str, ...]) -> Iterator[Program]:
+    program = OnOlderKernel(ours.path, lacking)
+    yield program
+    program.clean_up()
+
+
+@each_kernel
+def test_a_mount_is_the_same_and_its_owner_takes_it(
+    older: Program, caller: User, mountpoint: Path
+) -> None:
+    """
+    What a user gets must not depend on which interface the kernel has.
+    """
+    options = "fsname=old,subtype=kernel,ro,noexec,default_permissions,max_read=8192"
+    result = older.mount(mountpoint, options, user=caller)
+    assert (0, b"") == (result.exit_status, result.stderr)
+    assert result.device is not None
+    older.serve(result.device)
+
+    assert 2 == caller.call(os.stat, mountpoint).st_nlink
+    entry = mount_at(mountpoint)
+    assert ("fuse.kernel", b"old") == (entry.fstype, entry.source)
+    assert {"ro", "nosuid", "nodev", "noexec", "relatime"} == entry.attributes
+    ids = {f"user_id={caller.uid}", f"group_id={caller.gid}"}
+    assert ids | {"ro", "default_permissions", "max_read=8192"} == entry.options
+
+    result = older.unmount(mountpoint, user=caller)
+
+    assert (0, b"") == (result.exit_status, result.stderr)
+    assert [] == mounts_at(mountpoint)
+
+
+@each_kernel
+def test_a_server_that_asks_for_synchronous_init_is_mounted(
+    older: Program, caller: User, mountpoint: Path
+) -> None:
+    """
+    Before Linux 6.18 the ioctl fails; libfuse goes on, and so must the mount.
+    """
+    running = older.start_sync_init(mountpoint, "fsname=old", user=caller)
+    device = running.receive_device()
+    kernel.arm_sync_init(device)
+    older.serve(device)
+    running.proceed()
+
+    assert 0 == running.read_status()
+    assert 0 == running.wait().exit_status
+    assert 2 == caller.call(os.stat, mountpoint).st_nlink
+
+
+@each_kernel
+def test_a_killed_servers_mount_goes(
+    older: Program, lacking: tuple[str, ...], caller: User, mountpoint: Path
+) -> None:
+    """
+    Without a unique mount id the guard knows the mount by its id in the table.
+    """
+    running = older.start("-o", "auto_unmount", "--", mountpoint, user=caller)
+    device = running.receive_device()
+    command = Path(f"/proc/{running.process.pid}/cmdline")
+    until(lambda: b"guard" in command.read_bytes(), "the helper becomes the guard")
+    if {NO_UNIQUE_ID, NO_STATX} & set(lacking):
+        identity = command.read_bytes().split(b"\0")[4]
+        assert mount_at(mountpoint).mount_id == int(identity)
+
+    device.close()
+    running.comm.close()
+
+    assert (0, b"", b"") == running.wait()[:3]
+    assert [] == mounts_at(mountpoint)
+
+
+@each_kernel
+def test_a_value_the_kernel_refuses_leaves_nothing(
+    older: Program, caller: User, mountpoint: Path
+) -> None:
+    """
+    The helper leaves numbers to the kernel, so each interface must say no.
+    """
+    result = older.mount(mountpoint, "max_read=abc", user=caller)
+
+    assert 1 == result.exit_status
+    assert b"mount failed: Invalid argument" in result.stderr
+    assert [] == mounts_at(mountpoint)
+
+
+@without_fs_context
+def test_what_only_mount_2_can_refuse_is_told_by_the_status(
+    older: Program, caller: User, mountpoint: Path
+) -> None:
+    """
+    There nothing checks the value before the device is sent, and a client waits for its status.
+    """
+    running = older.start_sync_init(mountpoint, "max_read=abc", user=caller)
+    running.receive_device()
+    running.proceed()
+
+    assert -errno.EINVAL == running.read_status()
+    assert 1 == running.wait().exit_status
+    assert [] == mounts_at(mountpoint)
+
+
+@pytest.mark.parametrize("lacking", [(NO_FS_CONTEXT, NO_SUBTYPE)], ids=[""])
+def test_a_kernel_without_subtypes_shows_the_subtype_in_the_source(
+    older: Program, caller: User, mountpoint: Path
+) -> None:
+    """
+    Otherwise every file system with a subtype would be refused there.
+    """
+    result = sync_init(older, mountpoint, "fsname=old,subtype=kernel", user=caller)
+
+    assert (0, b"") == (result.exit_status, result.stderr)
+    entry = mount_at(mountpoint)
+    assert ("fuse", b"kernel#old") == (entry.fstype, entry.source)
