@@ -198,12 +198,12 @@ def test_a_prefix_that_users_could_change_is_refused(home: Path) -> None:
     assert not (home / "prefix").exists()
 
 
-@pytest.mark.parametrize("word", ["PREFIX=/tmp/a b", "FUSE_CONF=fuse.conf", 'FUSE_CONF=/"+x+"'])
+@pytest.mark.parametrize("word", ["PREFIX={}/a b", "FUSE_CONF=fuse.conf", 'FUSE_CONF=/"+x+"'])
 def test_paths_that_would_be_read_as_code_are_refused(prefix: Path, word: str) -> None:
     """
     They end up in C and Python strings that run as root.
     """
-    result = make("install", f"PREFIX={prefix}", word)
+    result = make("install", f"PREFIX={prefix}", word.format(prefix))
 
     assert 2 == result.returncode
     assert "is not a plain absolute path" in result.stderr
