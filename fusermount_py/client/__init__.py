@@ -21,6 +21,8 @@ mount by itself) and receives the FUSE device from it. Where helper and kernel c
 armed for synchronous INIT: proceed() then returns when the server has answered FUSE_INIT, and its
 failure is an exception, not a dead mount. Where they cannot, the same calls make an ordinary mount.
 
+run_server() does all this around a server that only knows libfuse, by pyfuse3 or mfusepy say.
+
 A mount that fails, in whatever way, leaves nothing: no mount, no process, no thread, no descriptor.
 Nothing of the calling process is changed, and all of this may be called from several threads.
 """
@@ -31,6 +33,7 @@ from fusermount_py.client.attempt import Attempt
 from fusermount_py.client.errors import HelperNotFound, MountError, MountRefused, MountTimeout
 from fusermount_py.client.find_helper import find_helper
 from fusermount_py.client.leftover import unmount_flow
+from fusermount_py.client.library import LentDevice, Mounting
 from fusermount_py.client.mounted import Mounted
 from fusermount_py.client.prepared import Prepared
 from fusermount_py.client.request import Request, absolute
@@ -39,15 +42,17 @@ from fusermount_py.client.turns import run, run_async
 TYPE_CHECKING = False  # typing: 10 ms
 if TYPE_CHECKING:
     import os
-    from collections.abc import Iterable
-    from typing import Literal
+    from collections.abc import Callable, Iterable
+    from typing import TypeVar, Unpack
 
-    from fusermount_py.client.request import Path
+    from fusermount_py.client.request import How, Path, SyncInit
     from fusermount_py.client.turns import Flow
+
+    Answer = TypeVar("Answer")
 
 __all__ = [
     "REQUEST_BYTES", "HelperNotFound", "MountError", "MountRefused", "MountTimeout", "Mounted",
-    "Prepared", "prepare", "prepare_async", "unmount", "unmount_async",
+    "Prepared", "prepare", "prepare_async", "run_server", "unmount", "unmount_async",
 ]  # fmt: skip
 
 REQUEST_BYTES = (1 << 20) + 4096  # a read buffer for any request: 256 pages of data and headers
@@ -57,7 +62,7 @@ def prepare(
     mountpoint: Path,
     options: str | Iterable[str] = (),
     *,
-    sync_init: Literal["auto", "never", "require"] = "auto",
+    sync_init: SyncInit = "auto",
     auto_unmount: bool = False,
     workers: int = 1,
     helper: str | os.PathLike[str] | None = None,
@@ -96,7 +101,7 @@ async def prepare_async(
     mountpoint: Path,
     options: str | Iterable[str] = (),
     *,
-    sync_init: Literal["auto", "never", "require"] = "auto",
+    sync_init: SyncInit = "auto",
     auto_unmount: bool = False,
     workers: int = 1,
     helper: str | os.PathLike[str] | None = None,
@@ -115,6 +120,32 @@ async def prepare_async(
         init_timeout=init_timeout,
     )
     return await run_async(_prepare(request))
+
+
+def run_server(
+    mountpoint: Path,
+    server: Callable[[str], Answer],
+    options: str | Iterable[str] = (),
+    **how: Unpack[How],
+) -> Answer:
+    """
+    Mount a file system whose library opens the device by itself; returns what ``server`` returns.
+
+    ``server`` is called in this thread with ``/dev/fd/N``, which libfuse 3.3 and later take for a
+    mountpoint, and shall serve in the foreground until the file system is unmounted; if it ends
+    earlier, it is unmounted then. With mfusepy, for instance:
+
+        client.run_server("/mnt/demo", lambda device: mfusepy.FUSE(Demo(), device, foreground=True))
+
+    Mount options go to ``options``, not to the library. ``how``: what prepare() takes.
+
+    Raises MountError, or whatever ``server`` raises. libfuse 2 does not know such mountpoints
+    (mfusepy takes libfuse 3 when $FUSE_LIBRARY_NAME is ``fuse3``).
+    """
+    with prepare(mountpoint, options, **how) as prepared, Mounting(prepared) as mounting:
+        mounting.wait()
+        with LentDevice(prepared) as device:
+            return server(device)
 
 
 def unmount(

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import errno
 
+from fusermount_py import stdio
 from fusermount_py.client import replies
 from fusermount_py.client.device import Device, is_fuse
 from fusermount_py.client.errors import MountTimeout, from_stderr
@@ -43,7 +44,7 @@ def receive_device(helper: HelperProcess, deadline: float) -> Flow[Device | None
         replies.check_device(message.data, message.descriptors, truncated=message.truncated)
         if not is_fuse(message.descriptors[0]):
             raise replies.nonsense("what it sent is no FUSE device")
-        return Device(message.descriptors.pop())
+        return Device(stdio.clear_of_stdio(message.descriptors.pop()))
     finally:
         message.close()
 

@@ -51,12 +51,7 @@ class Device:
 
         None while the kernel has not attached it, and always on kernels that do not show it.
         """
-        try:
-            with open(f"/proc/self/fdinfo/{self.descriptor}", "rb", buffering=0) as file:
-                number = file.read(4096).partition(b"fuse_connection:")[2].split(None, 1)
-        except OSError:
-            return None
-        return int(number[0]) if number else None
+        return connection_of(self.descriptor)
 
     def is_attached(self) -> bool | None:
         """Whether a mount is behind it; None where /proc, which would tell, is missing."""
@@ -92,6 +87,16 @@ class Device:
 
     def __del__(self) -> None:
         self.close()
+
+
+def connection_of(descriptor: int) -> int | None:
+    """The number of an open FUSE device's connection; None where there is none to be seen."""
+    try:
+        with open(f"/proc/self/fdinfo/{descriptor}", "rb", buffering=0) as file:
+            number = file.read(4096).partition(b"fuse_connection:")[2].split(None, 1)
+    except OSError:
+        return None
+    return int(number[0]) if number else None
 
 
 def wake_blocked_readers() -> None:

@@ -191,7 +191,7 @@ class HelperProcess:
 
 def _open_pidfd(pid: int) -> int:
     try:
-        return os.pidfd_open(pid)
+        return stdio.clear_of_stdio(os.pidfd_open(pid))
     except ProcessLookupError:  # SIGCHLD is ignored here, and the helper is through already
         return -1
 

@@ -11,8 +11,9 @@ from __future__ import annotations
 import errno
 import os
 
-from fusermount_py.client.errors import from_stderr
+from fusermount_py.client.errors import MountError, from_stderr
 from fusermount_py.client.helper_process import HelperProcess
+from fusermount_py.client.turns import Until, now
 
 TYPE_CHECKING = False  # typing: 10 ms
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from fusermount_py.helper.mount_entry import MountEntry
 
 UNMOUNT_SECONDS = 60.0
+_BUSY_PAUSES = (0.01, 0.02, 0.04, 0.08)
 _DEAD = (errno.ENOTCONN, errno.ECONNABORTED)  # kernel.md: at once, and for a request in flight
 
 
@@ -53,7 +55,22 @@ class Before:
 
 
 def unmount_flow(command: Sequence[str], mountpoint: str, *, lazy: bool) -> Flow[None]:
-    """Have the helper unmount the topmost mount at a path; MountError with its sentence."""
+    """
+    Have the helper unmount the topmost mount at a path; MountError with its sentence.
+
+    A program that another thread is just starting holds, until its exec, every file that was open
+    here: a mount can be busy for a moment although nobody uses it. So EBUSY has to last.
+    """
+    for pause in (*_BUSY_PAUSES, None):
+        try:
+            return (yield from _unmount(command, mountpoint, lazy=lazy))
+        except MountError as error:
+            if error.errno != errno.EBUSY or pause is None:
+                raise
+        yield Until((), now() + pause)
+
+
+def _unmount(command: Sequence[str], mountpoint: str, *, lazy: bool) -> Flow[None]:
     arguments = ["-u", *(["-z"] if lazy else []), "--", mountpoint]
     helper = HelperProcess(command, arguments, {})
     status = yield from helper.exited(UNMOUNT_SECONDS)

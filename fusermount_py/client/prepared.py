@@ -46,6 +46,15 @@ class Prepared:
         """
         self._attempt.workers.ready()
 
+    def wait_attached(self) -> None:
+        """
+        Report one worker ready from the thread that prepared, while another one proceeds.
+
+        Returns and raises as worker_ready() does in a thread of its own.
+        """
+        self._attempt.workers.report()
+        self._attempt.workers.wait()
+
     async def worker_ready_async(self) -> None:
         """As worker_ready(), for a worker that is a task: afterwards the device can be polled."""
         import asyncio  # 40 ms, and whoever calls this has paid them

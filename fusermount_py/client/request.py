@@ -12,8 +12,20 @@ from fusermount_py.helper import protocol
 TYPE_CHECKING = False  # typing: 10 ms
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
+    from typing import Literal, TypedDict
 
     Path = str | bytes | os.PathLike[str] | os.PathLike[bytes]
+    SyncInit = Literal["auto", "never", "require"]
+
+    class How(TypedDict, total=False):
+        """What prepare() takes by name and is passed on to it."""
+
+        sync_init: SyncInit
+        auto_unmount: bool
+        helper: str | os.PathLike[str] | None
+        proceed_timeout: float | None
+        init_timeout: float | None
+
 
 SYNC_INIT_MODES = ("auto", "never", "require")
 _AUTO_UNMOUNT = "auto_unmount"

@@ -18,6 +18,7 @@ import errno
 import os
 import threading
 
+from fusermount_py import stdio
 from fusermount_py.client.errors import MountError, MountTimeout
 
 TYPE_CHECKING = False  # typing: 10 ms
@@ -29,7 +30,7 @@ class RollCall:
     """Counts the workers in, and lets them go or sends them home."""
 
     def __init__(self, expected: int, patience: float) -> None:
-        self.bell = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
+        self.bell = stdio.clear_of_stdio(os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK))
         self.failure: MountError | None = None
         self._missing = expected
         self._patience = patience
@@ -47,6 +48,10 @@ class RollCall:
             return
         with self._lock:
             self._threads.append(threading.current_thread())
+        self.wait()
+
+    def wait(self) -> None:
+        """Until the device may be read; raises MountError when there is no mount."""
         if not self._decided.wait(self._patience):
             self.dismiss(MountTimeout(errno.ETIMEDOUT, "nobody proceeded", step="workers"))
         if (failure := self.failure) is not None:

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from threading import Event, Thread
+from typing import Literal
 
 import pytest
 
@@ -18,6 +19,7 @@ from support.story import children, mount_hello, serve
 from support.users import User
 
 Tell = Callable[..., object]
+SyncInit = Literal["auto", "never", "require"]
 
 
 class Silent(Hello):
@@ -57,7 +59,7 @@ def test_a_block_left_by_an_exception_leaves_nothing(
     tell: Tell,
     ours: Program,
     mountpoint: Path,
-    sync_init: str,
+    sync_init: SyncInit,
     step: str,
     error: type[BaseException],
 ) -> None:
@@ -66,7 +68,7 @@ def test_a_block_left_by_an_exception_leaves_nothing(
     """
 
     def left() -> None:
-        with client.prepare(mountpoint, sync_init=sync_init, helper=ours.path) as prepared:  # type: ignore[arg-type]  # a test parameter
+        with client.prepare(mountpoint, sync_init=sync_init, helper=ours.path) as prepared:
             if step == "prepared":
                 raise error
             serve(prepared)
@@ -111,7 +113,7 @@ def test_control_c_while_proceed_waits_leaves_nothing(
 @pytest.mark.parametrize("sync_init", ["auto", "never"])
 @pytest.mark.parametrize("when", ["before it is ready", "after it was ready"])
 def test_a_worker_that_says_it_failed_ends_the_mount(
-    tell: Tell, ours: Program, mountpoint: Path, when: str, sync_init: str
+    tell: Tell, ours: Program, mountpoint: Path, when: str, sync_init: SyncInit
 ) -> None:
     """
     A server that lost a worker while starting must not look as if it were up.
@@ -127,7 +129,7 @@ def test_a_worker_that_says_it_failed_ends_the_mount(
         with client.prepare(
             mountpoint,
             helper=ours.path,
-            sync_init=sync_init,  # type: ignore[arg-type]  # a test parameter
+            sync_init=sync_init,
         ) as prepared:
             Thread(target=worker, args=(prepared,)).start()
             time.sleep(0.05)  # else a classic mount could be there before the worker fails
@@ -256,7 +258,7 @@ def test_a_helper_killed_in_the_middle_is_a_mount_error(
 @pytest.mark.parametrize("step", ["prepared", "workers started", "during INIT", "mounted"])
 @pytest.mark.parametrize("sync_init", ["auto", "never"])
 def test_a_client_killed_in_the_middle_leaves_nothing(
-    ours: Program, caller: User, mountpoint: Path, sync_init: str, step: str
+    ours: Program, caller: User, mountpoint: Path, sync_init: SyncInit, step: str
 ) -> None:
     """
     SIGKILL gives nobody a chance to clean up; the helper and the guard are there for that.
@@ -266,7 +268,7 @@ def test_a_client_killed_in_the_middle_leaves_nothing(
     def reach() -> None:
         with client.prepare(
             mountpoint,
-            sync_init=sync_init,  # type: ignore[arg-type]  # a test parameter
+            sync_init=sync_init,
             auto_unmount=True,
             helper=ours.path,
         ) as prepared:

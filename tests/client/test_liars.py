@@ -1,7 +1,6 @@
 """Helpers that lie, stall or die: an answer within seconds, and nothing left."""
 
 import errno
-import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -68,7 +67,7 @@ INSTEAD_OF_THE_STATUS = {
 def attempt(mountpoint: Path, helper: str, **how: Any) -> float:
     """Mount through the liar; how long that took until MountError."""
     began = time.monotonic()
-    threads: list[threading.Thread] = []
+    threads: list[Any] = []
     with pytest.raises(client.MountError) as caught:
         mount_hello(mountpoint, helper=helper, threads=threads, **how)
     assert caught.value.errno

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Literal
 
 import pytest
 
@@ -18,17 +19,18 @@ from support.story import children, serve
 from support.users import User
 
 Tell = Callable[..., object]
+SyncInit = Literal["auto", "never", "require"]
 HELLO = b"Hello from a file system in plain Python.\n"
 
 
 def mount_and_look(
-    mountpoint: Path, *, helper: str | None, sync_init: str = "auto", workers: int = 1
+    mountpoint: Path, *, helper: str | None, sync_init: SyncInit = "auto", workers: int = 1
 ) -> bool:
     """The whole life of a mount; whether INIT was synchronous."""
     with client.prepare(
         mountpoint,
         ["fsname=demo", "subtype=hello", "ro"],
-        sync_init=sync_init,  # type: ignore[arg-type]  # a test parameter
+        sync_init=sync_init,
         workers=workers,
         helper=helper,
     ) as prepared:

@@ -41,7 +41,11 @@ def tell(user: User, story: Callable[..., Answer], *arguments: object) -> Answer
         deadline = time.monotonic() + SETTLING
         while possessions() != before and time.monotonic() < deadline:
             time.sleep(0.005)
-        assert before == possessions()
+        after = possessions()
+        changed = {
+            name: (before[name], after[name]) for name in before if after[name] != before[name]
+        }
+        assert {} == changed, changed
         return answer
 
     return user.call(watched)
@@ -84,7 +88,7 @@ def serve(prepared: client.Prepared, workers: int = 1) -> list[threading.Thread]
 
 
 def mount_hello(
-    mountpoint: os.PathLike[str],
+    mountpoint: str | bytes | os.PathLike[str],
     options: Sequence[str] = (),
     *,
     workers: int = 1,
