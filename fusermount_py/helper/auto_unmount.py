@@ -23,6 +23,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import NoReturn
 
+    from fusermount_py.helper.kernel.audit_trail import AuditTrail
     from fusermount_py.helper.kernel.comm import Comm
     from fusermount_py.helper.kernel.privilege import Caller
     from fusermount_py.helper.request import GuardRequest, UnmountRequest
@@ -95,13 +96,17 @@ def _wait_as_root(mount: int, path: str, comm: "Comm", identity: int) -> "NoRetu
         posix.dup2(null, standard)
     comm.wait_for_hangup()
     mount = mountpoint.hold(mountpoint.locate(path))
-    if mount_table.is_identity(mount, identity):
-        _take_if_dead(mount)
+    if mount_table.is_identity(mount, identity) and _is_dead(mount):
+        unmount.take_held(mount)
     posix._exit(0)  # noqa: SLF001  # the name of the system call
 
 
 def unmount_dead(
-    request: "UnmountRequest", caller: "Caller", identity: int, scribe: "Scribe | None"
+    request: "UnmountRequest",
+    caller: "Caller",
+    identity: int,
+    scribe: "Scribe | None",
+    trail: "AuditTrail",
 ) -> None:
     """What the guard asks for: take this one mount if it is still there, the caller's, and dead."""
     located = mountpoint.locate(request.mountpoint)
@@ -116,17 +121,19 @@ def unmount_dead(
         permission.check_owner(entry, located.path, caller)
     if scribe is not None:
         scribe.watch(entry)
-    _take_if_dead(mount)
+    if _is_dead(mount):
+        if entry is not None:
+            trail.granted("unmount", located.path, entry.fstype)
+        unmount.take_held(mount)
 
 
-def _take_if_dead(mount: int) -> None:
+def _is_dead(mount: int) -> bool:
     for pause in _LOOKS_AFTER_SECONDS:
         time.sleep(pause)
         answer = _ask(mount)
-        if answer in _DEAD:
-            unmount.take_held(mount)
         if answer != 0:
-            return
+            return answer in _DEAD
+    return False
 
 
 def _ask(mount: int) -> int | None:

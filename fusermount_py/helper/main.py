@@ -70,19 +70,22 @@ class Program:
     """One run: what it was called with, and by which socket the client hears of it."""
 
     __slots__ = (
-        "_argv0", "_comm", "_conf_path", "_guard", "_helper", "_quiet", "_scribe", "_variables",
+        "_argv0", "_caller", "_comm", "_conf_path", "_guard", "_helper", "_quiet", "_request",
+        "_scribe", "_variables",
     )  # fmt: skip
 
     def __init__(
         self, argv0: str, variables: dict[str, str], conf_path: str, helper: str, guard: str
     ) -> None:
         self._argv0 = argv0
+        self._caller: Caller | None = None
         self._variables = variables
         self._conf_path = conf_path
         self._helper = helper
         self._guard = guard
         self._comm: Comm | None = None
         self._quiet = False
+        self._request: Request | None = None
         self._scribe: Scribe | None = None
 
     def run(self, arguments: list[str]) -> int:
@@ -93,7 +96,9 @@ class Program:
             seats = open_seats()
             self._scribe = _start_scribe(arguments)
             caller = privilege.become_caller()
-            return self._answer(parse(arguments, self._variables), caller, seats)
+            self._caller = caller
+            self._request = parse(arguments, self._variables)
+            return self._answer(self._request, caller, seats)
         except HelperError as error:
             return self._fail(error)
         except Exception as error:  # noqa: BLE001  # a bug of ours: its name, never a traceback
@@ -118,11 +123,14 @@ class Program:
     # Each flow is imported where it begins: an unmount does not pay for what a mount needs.
 
     def _mount(self, request: MountRequest, caller: "Caller", seats: "Seats | None") -> None:
+        from fusermount_py.helper.kernel.audit_trail import AuditTrail
         from fusermount_py.helper.kernel.comm import adopt
         from fusermount_py.helper.mount import Surroundings, mount
 
         self._comm = adopt(request.comm_fd)
-        around = Surroundings(caller, self._conf_path, self._helper, seats, self._warn)
+        around = Surroundings(
+            caller, self._conf_path, self._helper, seats, AuditTrail(caller), self._warn
+        )
         mounted = mount(request, self._comm, around)
         privilege.give_up(caller)
         if self._scribe is not None:
@@ -144,14 +152,17 @@ class Program:
         auto_unmount.guard_existing(request, self._comm, caller, guard)
 
     def _unmount(self, request: UnmountRequest, caller: "Caller") -> None:
+        from fusermount_py.helper.kernel.audit_trail import AuditTrail
         from fusermount_py.helper.unmount import unmount
 
+        privilege.seal()
+        trail = AuditTrail(caller)
         if request.dead_mount is None:
-            unmount(request, caller, self._helper, self._scribe)
+            unmount(request, caller, self._helper, self._scribe, trail)
         else:
             from fusermount_py.helper.auto_unmount import unmount_dead
 
-            unmount_dead(request, caller, request.dead_mount, self._scribe)
+            unmount_dead(request, caller, request.dead_mount, self._scribe, trail)
         if self._scribe is not None:
             self._scribe.finish()
 
@@ -164,6 +175,10 @@ class Program:
             self._comm = self._comm_of_failure()
         if self._comm is not None:
             self._comm.send_failure(error, report=wants_report)
+        if self._caller is not None:
+            from fusermount_py.helper.kernel.audit_trail import AuditTrail
+
+            AuditTrail(self._caller).refused(*_named(self._request), error)
         # Last, because whoever does not read stderr must not keep the client from its answer.
         if not self._quiet:
             self._warn(error.message)
@@ -175,6 +190,17 @@ class Program:
 
         text = self._variables.get(protocol.COMM_FD, "")
         return adopt(int(text)) if text.isascii() and text.isdecimal() else None
+
+
+def _named(request: Request | None) -> tuple[str, str | None]:
+    """What was asked for, and where, in the caller's words."""
+    if isinstance(request, UnmountRequest):
+        return "unmount", request.mountpoint
+    if isinstance(request, MountRequest):
+        return "mount", request.mountpoint
+    if isinstance(request, GuardRequest):
+        return "guard", request.mountpoint
+    return "request", None
 
 
 def _start_scribe(arguments: list[str]) -> "Scribe | None":

@@ -12,7 +12,7 @@ import _signal  # type: ignore[import-not-found]  # signal: 4 ms
 from fusermount_py.helper import creation, mount_max, permission
 from fusermount_py.helper.fuse_conf import Config
 from fusermount_py.helper.fuse_conf import parse as parse_config
-from fusermount_py.helper.kernel import device, mountpoint
+from fusermount_py.helper.kernel import device, mountpoint, privilege
 from fusermount_py.helper.kernel.mount_table import read
 from fusermount_py.helper.options import MountOptions
 from fusermount_py.helper.options import parse as parse_options
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from fusermount_py.helper.creation import Context, Mounted
+    from fusermount_py.helper.kernel.audit_trail import AuditTrail
     from fusermount_py.helper.kernel.comm import Comm
     from fusermount_py.helper.kernel.mountpoint import Located, Pinned
     from fusermount_py.helper.kernel.privilege import Caller
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
 class Surroundings:
     """What main() knows besides the request: who asks, what is configured, whom to warn."""
 
-    __slots__ = ("caller", "conf_path", "helper", "seats", "warn")
+    __slots__ = ("caller", "conf_path", "helper", "seats", "trail", "warn")
 
     def __init__(
         self,
@@ -40,12 +41,14 @@ class Surroundings:
         conf_path: str,
         helper: str,
         seats: "Seats | None",
+        trail: "AuditTrail",
         warn: "Callable[[str], None]",
     ) -> None:
         self.caller = caller
         self.conf_path = conf_path
         self.helper = helper
         self.seats = seats
+        self.trail = trail
         self.warn = warn
 
 
@@ -72,8 +75,10 @@ def mount(request: "MountRequest", comm: "Comm | None", around: Surroundings) ->
         comm.send_device(prepared.device)
         comm.owes_status = True
         comm.wait_for_byte(request.proceed_seconds)
+        _record(prepared, around)
         creation.create_watched(prepared, comm, request.init_seconds)
         return finish(prepared, around, comm.send_success)
+    _record(prepared, around)
     creation.create(prepared)
     return finish(prepared, around, lambda: comm.send_device(prepared.device))
 
@@ -91,6 +96,8 @@ def prepare(request: "MountRequest", located: "Located", around: Surroundings) -
     options = parse_options(request.options, config, privileged=caller.is_root)
     for warning in options.warnings:
         around.warn(warning)
+    if not options.auto_unmount:
+        privilege.seal()
     context = creation.open_context(
         options,
         options.source(device_path),
@@ -103,6 +110,13 @@ def prepare(request: "MountRequest", located: "Located", around: Surroundings) -
         around.helper,
     )
     return Prepared(descriptor, pinned, options, context)
+
+
+def _record(prepared: Prepared, around: Surroundings) -> None:
+    options = prepared.options
+    fstype = f"{options.fstype}.{options.subtype}" if options.subtype else options.fstype
+    source = options.source(device.DEFAULT_DEVICE)
+    around.trail.granted("mount", prepared.mountpoint.path, fstype, source)
 
 
 def finish(prepared: Prepared, around: Surroundings, deliver: "Callable[[], None]") -> "Mounted":

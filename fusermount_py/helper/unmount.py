@@ -19,6 +19,7 @@ from fusermount_py.helper.kernel.constants import MNT_DETACH, UMOUNT_NOFOLLOW
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from fusermount_py.helper.kernel.audit_trail import AuditTrail
     from fusermount_py.helper.kernel.mountpoint import Located
     from fusermount_py.helper.kernel.privilege import Caller
     from fusermount_py.helper.request import UnmountRequest
@@ -26,7 +27,11 @@ if TYPE_CHECKING:
 
 
 def unmount(
-    request: "UnmountRequest", caller: "Caller", helper: str, scribe: "Scribe | None"
+    request: "UnmountRequest",
+    caller: "Caller",
+    helper: str,
+    scribe: "Scribe | None",
+    trail: "AuditTrail",
 ) -> None:
     """Unmount the topmost mount at the path, if it is the caller's to take."""
     located = mountpoint.locate(request.mountpoint)
@@ -39,6 +44,8 @@ def unmount(
         mount, entry = -1, None
     if not caller.is_root:
         permission.check_owner(entry, located.path, caller)
+    if entry is not None:
+        trail.granted("unmount", located.path, entry.fstype)
     if scribe is not None:
         scribe.watch(entry)
     try:

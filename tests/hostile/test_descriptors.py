@@ -5,7 +5,6 @@ A closed fd 2 once let the next file opened, /etc/mtab, take the error messages 
 """
 
 import os
-import select
 import socket
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -22,7 +21,7 @@ STRANGE: dict[str, Callable[[], int]] = {
     "a directory": lambda: os.open("/", os.O_RDONLY | os.O_DIRECTORY),
     "a name without a file": lambda: os.open("/etc/passwd", os.O_PATH),
     "an eventfd": lambda: os.eventfd(0, os.EFD_CLOEXEC),
-    "an epoll": lambda: os.dup(select.epoll().fileno()),
+    "memory": lambda: os.memfd_create("memory"),
     "a full disk": lambda: os.open("/dev/full", os.O_RDWR),
     "a process": lambda: os.pidfd_open(os.getpid()),
     "a namespace": lambda: os.open("/proc/self/ns/mnt", os.O_RDONLY),

@@ -57,6 +57,7 @@ MOUNT = {
     "_socket",
     "fusermount_py.helper.creation",
     "fusermount_py.helper.fuse_conf",
+    "fusermount_py.helper.kernel.audit_trail",
     "fusermount_py.helper.kernel.comm",
     "fusermount_py.helper.kernel.device",
     "fusermount_py.helper.kernel.fs_context",
@@ -65,6 +66,8 @@ MOUNT = {
     "fusermount_py.helper.options",
 }
 UNMOUNT = {
+    "_socket",  # for the audit trail: 0.2 ms
+    "fusermount_py.helper.kernel.audit_trail",
     "fusermount_py.helper.kernel.utab",
     "fusermount_py.helper.unmount",
 }
@@ -143,7 +146,7 @@ def test_an_unmount_loads_these(
     words: tuple[str, ...],
 ) -> None:
     """
-    Nothing of mounting, and no socket.
+    Nothing of mounting.
     """
     ours.mount(mountpoint, user=caller)
 

@@ -3,6 +3,7 @@ Kernel floor: whose rights this process has, moment by moment. The only importer
 
     launcher          real caller, effective 0    every capability
     become_caller()   caller x3, gids too         permitted: CAP_SYS_ADMIN, effective: none
+    seal()            where no guard follows      no exec gains anything (no_new_privs)
     raised()          around the mount calls      effective: CAP_SYS_ADMIN, this thread only
     give_up()         after the last of them      none, for good
     become_scribe()   a child, forked before all  uid 0 x3, not one capability
@@ -108,6 +109,16 @@ def _status_number(status: bytes, name: bytes) -> int:
 
 def _not_dropped(why: str) -> KernelError:
     return KernelError(f"failed to drop privileges: {why}", errno.EPERM, "permission")
+
+
+def seal() -> None:
+    """
+    From here on no exec gains anything: no setuid program's rights, no file's capabilities.
+
+    Not for a process that becomes the guard, because the guard starts the setuid helper again.
+    """
+    if may_mount():
+        _prctl.prctl(_prctl.PR_SET_NO_NEW_PRIVS, 1)
 
 
 def may_mount() -> bool:
