@@ -21,27 +21,28 @@ PACKAGING = os.path.dirname(DEMO)
 SOURCE = os.path.dirname(PACKAGING)
 HOME = "/run/fusermount-py"  # on a tmpfs of our own
 PREFIX = f"{HOME}/prefix"
+SITE = f"{HOME}/site"
 MOUNTPOINT = f"{HOME}/mnt"
 USER = 61001  # nobody's: no such user needs to exist
 
 
 def main() -> int:
-    """Outside, make the private place and run this program again in it; inside, show."""
+    """Outside, prepare and run this program again in a private place; inside, show."""
     if sys.argv[1:2] == ["inside"]:
-        return inside(*sys.argv[2:])
-    again = [sys.executable, "-I", DEMO, "inside"]
+        return inside(sys.argv[2])
     private = ["unshare", "--mount", "--propagation", "private"]
-    if os.geteuid() == 0:
-        return subprocess.run([*private, *again], check=False).returncode
-    if not os.access("/dev/fuse", os.R_OK | os.W_OK):
-        give_up(
-            "this user may not open /dev/fuse (udev makes it 0666 on ordinary systems),"
-            " so only root can run the demo here"
-        )
-    with tempfile.TemporaryDirectory() as stage:
-        install(f"DESTDIR={stage}")
+    if os.geteuid() != 0:
         private.append("--map-root-user")
-        return subprocess.run([*private, *again, stage], check=False).returncode
+        if not os.access("/dev/fuse", os.R_OK | os.W_OK):
+            give_up(
+                "this user may not open /dev/fuse (udev makes it 0666 on ordinary systems),"
+                " so only root can run the demo here"
+            )
+    # In /tmp, since all of /run, where this checkout may be, is hidden from us later.
+    with tempfile.TemporaryDirectory(dir="/tmp") as stage:
+        install(stage)
+        again = [sys.executable, "-I", "-B", f"{stage}{SITE}/demo", "inside", stage]
+        return subprocess.run([*private, *again], check=False).returncode
 
 
 def give_up(why: str) -> NoReturn:
@@ -49,34 +50,32 @@ def give_up(why: str) -> NoReturn:
     sys.exit(f"demo: {why}")
 
 
-def install(*where: str) -> None:
-    """Install as anyone would, without the noise."""
-    command = ["make", "-s", "-C", PACKAGING, "install", f"PREFIX={PREFIX}", *where]
-    subprocess.run([*command, f"PYTHON={sys.executable}"], check=True)
+def install(stage: str) -> None:
+    """The helper as anyone would install it, and what the user is going to run."""
+    where = [f"DESTDIR={stage}", f"PREFIX={PREFIX}", f"PYTHON={sys.executable}"]
+    subprocess.run(["make", "-s", "-C", PACKAGING, "install", *where], check=True)
+    shutil.copytree(f"{SOURCE}/fusermount_py", f"{stage}{SITE}/fusermount_py")
+    shutil.copytree(DEMO, f"{stage}{SITE}/demo")
 
 
-def inside(stage: str | None = None) -> int:
+def inside(stage: str) -> int:
     """In namespaces of our own: put everything into place, then be the ordinary user."""
+    in_user_namespace = os.stat("/").st_uid != 0  # root's files are nobody's there
     mount("-t", "tmpfs", "-o", "mode=0755", "tmpfs", "/run")
-    os.makedirs(MOUNTPOINT)
-    if stage is None:
-        install()
+    subprocess.run(["cp", "-a", stage + HOME, HOME], check=True)
+    subprocess.run(["chmod", "-R", "go=rX", HOME], check=True)  # whatever umask the clone had
+    os.mkdir(MOUNTPOINT)
+    os.chdir("/")
+    sys.path[:1] = [f"{SITE}/demo", SITE]  # the stage is closed to the user
+    if not in_user_namespace:
         os.mknod(f"{HOME}/fuse", stat.S_IFCHR, os.makedev(10, 229))
         os.chmod(f"{HOME}/fuse", 0o666)
         mount("--bind", f"{HOME}/fuse", "/dev/fuse")
         os.chown(MOUNTPOINT, USER, USER)
-    else:
-        os.mkdir(PREFIX)
-        mount("--bind", stage + PREFIX, PREFIX)
-    # The user may not be able to read the directory that this checkout lies in.
-    shutil.copytree(f"{SOURCE}/fusermount_py", f"{HOME}/site/fusermount_py")
-    sys.path.insert(0, f"{HOME}/site")
-    os.chdir("/")
-    if stage is None:
         os.setgroups([])
         os.setresgid(USER, USER, USER)
         os.setresuid(USER, USER, USER)
-    from show import show  # not before the user's own import path is set
+    from show import show  # as the user, from where the user can read
 
     return show(f"{PREFIX}/bin/fusermount3", MOUNTPOINT)
 
