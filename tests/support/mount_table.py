@@ -36,7 +36,7 @@ def _entry(line: bytes) -> MountEntry:
         _unescaped(root),
         _unescaped(mountpoint),
         frozenset(attributes.decode().split(",")),
-        fstype.decode(),
+        os.fsdecode(fstype),
         _unescaped(source),
         frozenset(os.fsdecode(options).split(",")),
     )
