@@ -9,9 +9,11 @@ from fusermount_py import __version__
 # verb: what the list of verbs says of it
 _VERBS = {
     "mounts": "every FUSE mount, its server, and whether that is alive",
+    "pending": "mounts being made: which helper waits, for whom, for what",
     "unmount": "unmount, and say who keeps a busy one busy",
     "abort": "end a connection whose server hangs",
     "reap": "unmount what is dead",
+    "doctor": "why can't I mount?",
 }
 
 
