@@ -14,6 +14,7 @@ _VERBS = {
     "abort": "end a connection whose server hangs",
     "reap": "unmount what is dead",
     "doctor": "why can't I mount?",
+    "demo": "the handshake between helper, server and kernel, live",
 }
 
 

@@ -1,4 +1,4 @@
-"""What the ordinary user does: prepare, serve, proceed, read a file, unmount."""
+"""The demo, as the ordinary user: prepare, serve, proceed, read a file, unmount."""
 
 import os
 import stat
@@ -7,8 +7,8 @@ import sys
 import threading
 import time
 
-from clock import Clock
 from fusermount_py import client, hello
+from fusermount_py.admin.clock import Clock
 from fusermount_py.client import device, helper_process, roll_call
 
 WORKERS = 2
@@ -43,7 +43,7 @@ def mount_read_unmount(helper: str, mountpoint: str) -> int:
         clock.tell(MOUNTED, "from helper")
         clock.stopped = True
     if not prepared.sync_init:
-        say("\n(This kernel has no synchronous FUSE_INIT: it was answered after the mount.)")
+        say("\n(Kernel or helper has no synchronous FUSE_INIT: it was answered after the mount.)")
     elif clock.seen[-2:] != [ANSWERED, MOUNTED]:
         return failed("the helper's status did not follow the answer to FUSE_INIT")
 

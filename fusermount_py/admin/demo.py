@@ -1,0 +1,32 @@
+"""``fusermount-py demo``: a handshake on this machine, by this user, through the helper on PATH."""
+
+import os
+import tempfile
+
+import click
+
+from fusermount_py.client.errors import HelperNotFound
+from fusermount_py.client.find_helper import find_helper
+
+
+@click.command()
+def demo() -> None:
+    r"""
+    Mount a small file system in a new temporary directory, show each step, and unmount it.
+
+    As `make demo` does in a checkout, but with what is installed here.
+
+    \b
+    Example:  fusermount-py demo
+    """
+    from fusermount_py.admin.show import show  # the client and a server: 60 ms
+
+    try:
+        helper = find_helper()[0]
+    except HelperNotFound as error:
+        raise click.ClickException(f"{error} (fusermount-py doctor knows more)") from error
+    with tempfile.TemporaryDirectory(prefix="fusermount-py-") as folder:
+        mountpoint = os.path.join(os.path.realpath(folder), "mnt")
+        os.mkdir(mountpoint)
+        status = show(helper, mountpoint)
+    raise SystemExit(status)
