@@ -1,6 +1,6 @@
 #!/bin/bash
 # What the demo needs on a Debian machine; with the argument "test", also what the tests need;
-# with "kernels", also what it takes to run them under other kernels.
+# with "kernels", also what it takes to run them under other kernels; with "bench", to plot.
 # Fast when all of it is there; installs what is missing as root, else prints the one line
 # to run. Never upgrades.
 set -euo pipefail
@@ -8,7 +8,7 @@ cd "$(dirname "$0")/.."
 purpose=${1:-demo}
 
 packages=(gcc libc6-dev make python3 python3-prctl util-linux)
-if [[ $purpose == test || $purpose == kernels ]]; then
+if [[ $purpose != demo ]]; then
     packages+=(python3-venv python3-click python3-pyroute2 fuse3 strace shellcheck)
     # Real file systems, mounted through the helper by tests/filesystems.
     packages+=(sshfs openssh-sftp-server bindfs squashfuse squashfs-tools fuse-overlayfs
@@ -16,6 +16,9 @@ if [[ $purpose == test || $purpose == kernels ]]; then
 fi
 if [[ $purpose == kernels ]]; then
     packages+=(qemu-system-x86 busybox-static cpio kmod)
+fi
+if [[ $purpose == bench ]]; then
+    packages+=(python3-matplotlib)
 fi
 python=/usr/bin/python3
 tools=('pytest>=8,<9' 'pytest-timeout>=2.3,<3' 'hypothesis>=6.100,<7' 'ruff>=0.14,<1' 'mypy>=1.15,<3'

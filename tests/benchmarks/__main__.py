@@ -1,0 +1,75 @@
+"""
+make -C packaging bench [BENCH=quick]
+
+    timings   a round: bare interpreter, C, ours; figures as ratios of medians       (timings.py)
+    scaling   the same with 10, 1,000 and 5,000 other mounts in the table
+    crowd     200 mounts and unmounts, 8 at a time
+    guards    500 waiting at once: memory; then all their servers die                (guards.py)
+
+All of it in a private mount namespace, mounting as an ordinary user through the installed setuid
+helper. Prints one table and writes bench.json and bench.png beside this file.
+"""
+
+import json
+import os
+import sys
+import tempfile
+from pathlib import Path
+
+from benchmarks import guards, timings
+from benchmarks.report import OURS, THEIRS, Results, as_json, machine, table
+from benchmarks.spawn import Helper
+from support.machine import install, make_private
+
+THEIR_PATH = "/usr/bin/fusermount3"
+TABLE_SIZES = (10, 1000, 5000)
+AT_A_TIME = 8
+
+
+def main() -> int:
+    if os.geteuid() != 0:
+        print("bench: needs root, for a setuid helper and a mount namespace of its own")
+        return 1
+    quick = os.environ.get("BENCH") == "quick"
+    make_private()
+    helpers = [Helper(OURS, str(install()))]
+    if Path(THEIR_PATH).exists():
+        helpers.append(Helper(THEIRS, THEIR_PATH))
+
+    results = measure(helpers, quick=quick)
+    print(", ".join(f"{name} {words}" for name, words in machine().items()))
+    print(*table(results), sep="\n")
+    if quick:
+        with tempfile.TemporaryDirectory() as folder:
+            write(results, Path(folder))
+        print("a quick run is a trial of the benchmark: bench.json and bench.png stay as they were")
+    else:
+        write(results, Path(__file__).parent)
+    return 0
+
+
+def measure(helpers: list[Helper], *, quick: bool) -> Results:
+    times = timings.measure(helpers, 30 if quick else 200)
+    by_table_size = {}
+    for size in TABLE_SIZES:
+        with timings.other_mounts(size):
+            by_table_size[size] = timings.measure(helpers, 10 if quick else 60)
+    mounts, guarded = (40, 50) if quick else (200, 500)
+    return Results(
+        times,
+        by_table_size,
+        {each.name: timings.measure_crowd(each, mounts, AT_A_TIME) for each in helpers},
+        {each.name: guards.measure(each, guarded) for each in helpers},
+    )
+
+
+def write(results: Results, folder: Path) -> None:
+    text = json.dumps(as_json(results), indent=1, ensure_ascii=False)
+    (folder / "bench.json").write_text(text + "\n", encoding="utf-8")
+    from benchmarks import plot  # the only user of matplotlib
+
+    plot.draw(results, folder / "bench.png")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

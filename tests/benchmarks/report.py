@@ -1,0 +1,151 @@
+"""
+Samples -> one table for people, one JSON file for machines.
+
+A row holds milliseconds (median, quartiles in the JSON), what that is in bare interpreter starts,
+and the most that it may be. Nothing fails here: machines differ, and people judge.
+"""
+
+import os
+import platform
+import statistics
+import subprocess
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from benchmarks.guards import Guards
+from benchmarks.timings import BARE, FD, HELP, SYNC_INIT, UNMOUNT, VERSION, Crowd, Times
+
+OURS, THEIRS = "ours", "theirs"
+# figure: the most it may cost, in starts of the bare interpreter
+BUDGETS = {FD: 1.5, SYNC_INIT: 1.6, UNMOUNT: 1.5, VERSION: 1.2, HELP: 1.2}
+SCALED = (FD, SYNC_INIT, UNMOUNT)
+
+
+class Results(NamedTuple):
+    """All that was measured. `by_table_size`: number of other mounts -> times."""
+
+    times: Times
+    by_table_size: dict[int, Times]
+    crowds: dict[str, Crowd]
+    guards: dict[str, Guards]
+
+
+def table(results: Results) -> Iterator[str]:
+    """Lines for a terminal; they are a table in Markdown, too."""
+    bare = statistics.median(results.times[BARE][BARE])
+    yield _row("figure", "C", "ours", "ours / bare", "budget")
+    yield "|---|--:|--:|--:|--:|"
+    yield _row("bare interpreter", "", f"{bare:.2f} ms", "1", "")
+    for figure, budget in BUDGETS.items():
+        ours, theirs = (_median(results.times, figure, program) for program in (OURS, THEIRS))
+        ratio = f"{ours / bare:.2f}" if ours else ""
+        yield _row(figure, _milliseconds(theirs), _milliseconds(ours), ratio, f"≤ {budget}")
+    yield from _growth(results.by_table_size)
+    yield from _guards(results.guards)
+    yield from _crowds(results.crowds)
+
+
+def _growth(by_table_size: dict[int, Times]) -> Iterator[str]:
+    few, *_, many = by_table_size
+    for figure in SCALED:
+        growths: dict[str, float | None] = {}
+        for program in (OURS, THEIRS):
+            ends = [_median(by_table_size[size], figure, program) for size in (few, many)]
+            growths[program] = ends[1] - ends[0] if ends[0] and ends[1] else None
+        name = f"{figure}: {many:,} other mounts, not {few}"
+        cells = [_milliseconds(growths[program], "+") for program in (THEIRS, OURS)]
+        yield _row(name, *cells, "", "≤ C" if cells[0] else "")
+
+
+def _guards(guards: dict[str, Guards]) -> Iterator[str]:
+    count = guards[OURS].number
+    weights = {
+        "waiting guard, PSS": "{0.pss} kB",
+        "waiting guard, private dirty": "{0.private_dirty} kB",
+        f"{count} guards, PSS": "{0.total_pss:,} kB",
+    }
+    for figure, words in weights.items():
+        yield _row(
+            figure, *(_cell(words, guards, program) for program in (THEIRS, OURS)), "", "≤ C"
+        )
+    outcomes = {
+        "all guards done": ("{0.seconds_to_unmount_all:.1f} s", "≤ 10 s"),
+        "mounts left": ("{0.mounts_left}", "0"),
+    }
+    for outcome, (words, budget) in outcomes.items():
+        cells = (_cell(words, guards, program) for program in (THEIRS, OURS))
+        yield _row(f"{count} servers killed: {outcome}", *cells, "", budget)
+
+
+def _crowds(crowds: dict[str, Crowd]) -> Iterator[str]:
+    words = "{0.mounts_per_second:.0f}/s"
+    cells = [_cell(words, crowds, program) for program in (THEIRS, OURS)]
+    bare = crowds[OURS].bare_starts_per_second
+    yield _row("bare starts, 8 at a time", "", f"{bare:.0f}/s", "", "")
+    yield _row("mounts and unmounts, 8 at a time", *cells, "", "")
+
+
+def _row(figure: str, *cells: str) -> str:
+    widths = (9, 9, 11, 8)
+    padded = (f"{cell:>{width}}" for cell, width in zip(cells, widths, strict=True))
+    return f"| {figure:54} | {' | '.join(padded)} |"
+
+
+def _cell(words: str, by_program: dict[str, Guards] | dict[str, Crowd], program: str) -> str:
+    return words.format(by_program[program]) if program in by_program else ""
+
+
+def _milliseconds(number: float | None, sign: str = "") -> str:
+    return "" if number is None else f"{number:{sign}.2f} ms"
+
+
+def _median(times: Times, figure: str, program: str) -> float | None:
+    """None where a program has no such figure."""
+    samples = times[figure].get(program)
+    return statistics.median(samples) if samples else None
+
+
+def as_json(results: Results) -> dict[str, object]:
+    """The machine, and of each figure the median, the quartiles, the ratio, and every sample."""
+    return {
+        "machine": machine(),
+        "figures": _figures(results.times),
+        "other mounts": {str(size): _figures(each) for size, each in results.by_table_size.items()},
+        "guards": {program: guards._asdict() for program, guards in results.guards.items()},
+        "8 at a time": {program: crowd._asdict() for program, crowd in results.crowds.items()},
+    }
+
+
+def _figures(times: Times) -> dict[str, dict[str, dict[str, object]]]:
+    bare = statistics.median(times[BARE][BARE])
+    return {
+        figure: {program: _summary(samples, bare) for program, samples in by_program.items()}
+        for figure, by_program in times.items()
+    }
+
+
+def _summary(samples: list[float], bare: float) -> dict[str, object]:
+    first, median, third = statistics.quantiles(samples, n=4)
+    return {
+        "unit": "ms",
+        "median": round(median, 3),
+        "quartiles": [round(first, 3), round(third, 3)],
+        "ratio to bare": round(median / bare, 3),
+        "samples": [round(sample, 3) for sample in samples],
+    }
+
+
+def machine() -> dict[str, object]:
+    """The kind of machine: nothing that names this one."""
+    release = platform.freedesktop_os_release()
+    version = subprocess.run(
+        ["/usr/bin/fusermount3", "--version"], capture_output=True, text=True, check=False
+    )
+    return {
+        "kernel": "Linux " + ".".join(platform.release().split(".")[:2]),
+        "cores": len(os.sched_getaffinity(0)),
+        "architecture": platform.machine(),
+        "system": release.get("PRETTY_NAME", "unknown"),
+        "python": platform.python_version(),
+        "C helper": version.stdout.strip() or "none",
+    }
