@@ -96,7 +96,8 @@ def test_without_a_comm_socket_there_is_nobody_to_mount_for(
 
 
 def an_inet_socket() -> int:
-    return socket.socket(socket.AF_INET).detach()
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        return socket.create_connection(server.getsockname()).detach()
 
 
 def an_unconnected_socket() -> int:

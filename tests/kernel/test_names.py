@@ -121,6 +121,18 @@ def test_control_characters_of_a_name_are_not_printed(
     assert refused(sentence) == result
 
 
+def test_a_message_repeats_the_bytes_of_a_name(mount: Mount, caller: User, home: Path) -> None:
+    """
+    A name in another encoding is still the caller's word for it.
+    """
+    path = os.fsencode(home) + b"/caf\xe9"
+
+    result = mount(path, user=caller)
+
+    sentence = b"failed to access mountpoint " + path + b": No such file or directory"
+    assert b"fusermount3: " + sentence + b"\n" == result.stderr
+
+
 @pytest.mark.parametrize("words", ["mountpoint", ".", "./mountpoint"])
 def test_a_deleted_current_directory_leads_nowhere(
     mount: Mount, caller: User, home: Path, words: str

@@ -53,5 +53,7 @@ def test_a_report_is_one_line_of_json_whatever_the_names(
     report = json.loads(line)
     assert ["errno", "step", "message", "kernel"] == list(report)
     assert (number, step, len(kernel)) == (report["errno"], report["step"], len(report["kernel"]))
+    # A lone surrogate, which stricter readers than Python's refuse, would fail here.
+    "".join((report["message"], *report["kernel"])).encode("utf-8")
     if message.isascii():
         assert message == report["message"]
