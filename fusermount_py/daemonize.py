@@ -28,16 +28,14 @@ from __future__ import annotations
 import errno
 import os
 import select
-import struct
-import sys
 import threading
 
-from fusermount_py import stdio
+from fusermount_py import stdio, verdict
+from fusermount_py.service_manager import tell_service_manager
 
 TYPE_CHECKING = False  # typing: 10 ms
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from typing import NoReturn
 
 NO_CHDIR = 1
 """start(): stay in the current directory."""
@@ -45,9 +43,6 @@ NO_BACKGROUND = 2
 """start(): do not fork; there is no parent to tell, and output stays where it is."""
 NO_REDIRECT = 4
 """success(): leave stdout and stderr alone, for a service manager that collects them."""
-
-_VERDICT = struct.Struct("=BH")  # exit status, length of the message that follows
-_MESSAGE_BYTES = select.PIPE_BUF - _VERDICT.size  # written at once, or not at all
 
 
 class _Startup:
@@ -61,7 +56,7 @@ class _Startup:
         self.mounted = False
         self.got_init = False
         self.decided = False
-        self.verdict = -1  # we write, the parent reads
+        self.pipe = -1  # we write the verdict, the parent reads it
         self.stop = -1  # closing it ends the watcher
         self.watcher: threading.Thread | None = None
         self.undo: list[Callable[[], object]] = []
@@ -114,12 +109,12 @@ def success() -> None:
         if _startup.decided or not (_startup.mounted and _startup.got_init):
             return
         _startup.decided = True
-        forked = _startup.verdict >= 0
+        forked = _startup.pipe >= 0
         if forked and not _startup.flags & NO_REDIRECT:
-            _flush()
+            stdio.flush()
             stdio.to_null(1, 2)
-        _notify(f"READY=1\nMAINPID={os.getpid()}")
-        _tell(0, b"")
+        tell_service_manager(f"READY=1\nMAINPID={os.getpid()}")
+        _tell(0, "")
 
 
 def fail(err: int, message: str | None = None) -> None:
@@ -135,11 +130,11 @@ def fail(err: int, message: str | None = None) -> None:
         _startup.decided = True
         status = err if 0 < err <= 255 else 1  # all that wait(2) can carry
         text = message or ""
-        _notify(f"STATUS={text.replace(chr(10), ' ')}\nERRNO={status}")
-        if _startup.verdict >= 0:
-            _tell(status, text.encode("utf-8", "surrogateescape")[:_MESSAGE_BYTES])
+        tell_service_manager(f"STATUS={text.replace(chr(10), ' ')}\nERRNO={status}")
+        if _startup.pipe >= 0:
+            _tell(status, text)
         elif text:
-            _say(text)
+            stdio.say(text)
 
 
 def is_active() -> bool:
@@ -163,28 +158,28 @@ def daemonize(foreground: bool) -> None:  # libfuse's one argument
     _startup.legacy = True
     if not foreground:
         _fork(watch=False)
-        _flush()
+        stdio.flush()
         stdio.to_null(1, 2)
     os.chdir("/")
     if not foreground:
-        _tell(0, b"")
+        _tell(0, "")
 
 
 def _fork(*, watch: bool = True) -> None:
     """Return in the child, a session of its own with a pipe to its parent."""
-    _flush()
-    verdict_reader, verdict_writer = stdio.pipe()
+    stdio.flush()
+    reader, writer = stdio.pipe()
     life_reader, life_writer = stdio.pipe()
     child = os.fork()
     if child:
-        os.close(verdict_writer)
+        os.close(writer)
         os.close(life_reader)
-        _await_verdict(child, verdict_reader)
-    os.close(verdict_reader)
+        verdict.await_and_exit(child, reader)
+    os.close(reader)
     os.close(life_writer)
     os.setsid()
     stdio.to_null(0)
-    _startup.verdict = verdict_writer
+    _startup.pipe = writer
     if watch:
         stop_reader, _startup.stop = stdio.pipe()
         _startup.watcher = threading.Thread(
@@ -195,61 +190,12 @@ def _fork(*, watch: bool = True) -> None:
         os.close(life_reader)
 
 
-def _await_verdict(child: int, reader: int) -> NoReturn:
-    """The parent's whole life after the fork: pass on how the child's start went."""
-    try:
-        verdict = _read_verdict(child, reader)
-    except KeyboardInterrupt:
-        os._exit(128 + 2)  # as a shell reports SIGINT; the child sees us go
-    if len(verdict) < _VERDICT.size:
-        program = os.path.basename(sys.argv[0]) or "daemonize"
-        _say(f"{program}: the server ended before it was ready{_how(child)}")
-        os._exit(1)
-    status, length = _VERDICT.unpack_from(verdict)
-    if length:
-        message = verdict[_VERDICT.size : _VERDICT.size + length]
-        _say(message.decode("utf-8", "backslashreplace"))
-    os._exit(status)
-
-
-def _read_verdict(child: int, reader: int) -> bytes:
-    """The child's verdict; less than one if it died, whoever else may hold the pipe open."""
-    pidfd = os.pidfd_open(child)
-    os.set_blocking(reader, False)
-    poll = select.poll()
-    poll.register(reader, select.POLLIN)
-    poll.register(pidfd, select.POLLIN)
-    while True:
-        ready = dict(poll.poll())
-        try:
-            return os.read(reader, select.PIPE_BUF)
-        except BlockingIOError:
-            if pidfd in ready:
-                return b""
-
-
-def _how(child: int) -> str:
-    """How a child ended, in brackets; it has closed the pipe and may need a moment to end."""
-    poll = select.poll()
-    poll.register(os.pidfd_open(child), select.POLLIN)
-    poll.poll(1000)
-    pid, status = os.waitpid(child, os.WNOHANG)
-    if not pid:
-        return ""
-    if os.WIFSIGNALED(status):
-        return f" (killed by signal {os.WTERMSIG(status)})"
-    return f" (exit status {os.WEXITSTATUS(status)})"
-
-
-def _tell(status: int, message: bytes) -> None:
+def _tell(status: int, message: str) -> None:
     """Send the verdict if somebody waits for it, and close every pipe."""
-    if _startup.verdict >= 0:
-        try:  # noqa: SIM105  # contextlib: 4 ms
-            os.write(_startup.verdict, _VERDICT.pack(status, len(message)) + message)
-        except BrokenPipeError:
-            pass  # the parent has just died: too late to undo anything
-        os.close(_startup.verdict)
-        _startup.verdict = -1
+    if _startup.pipe >= 0:
+        verdict.send(_startup.pipe, status, message)
+        os.close(_startup.pipe)
+        _startup.pipe = -1
     if _startup.stop >= 0:
         os.close(_startup.stop)
         _startup.stop = -1
@@ -275,40 +221,3 @@ def _watch(life: int, stop: int) -> None:
         except Exception:  # noqa: BLE001, S112  # the others are still to be undone
             continue
     os._exit(1)
-
-
-def _notify(state: str) -> None:
-    """Send a datagram to the service manager, if there is one (sd_notify(3))."""
-    address = os.environ.get("NOTIFY_SOCKET", "")
-    if not address.startswith(("/", "@")):
-        return
-    import _socket  # socket: 7 ms
-
-    path = os.fsencode(address.replace("@", "\0", 1) if address[0] == "@" else address)
-    notifier = _socket.socket(_socket.AF_UNIX, _socket.SOCK_DGRAM)
-    try:
-        notifier.sendto(os.fsencode(state), _socket.MSG_NOSIGNAL, path)
-    except OSError:
-        return  # the file system is up all the same
-    finally:
-        notifier.close()
-
-
-def _say(message: str) -> None:
-    """One line on stderr, if there is one."""
-    if sys.stderr is not None:
-        try:
-            sys.stderr.write(f"{message}\n")
-        except (OSError, ValueError):
-            return
-        _flush()
-
-
-def _flush() -> None:
-    """Write out what Python holds back, or both processes would write it."""
-    for stream in (sys.stdout, sys.stderr):
-        if stream is not None:
-            try:
-                stream.flush()
-            except (OSError, ValueError):
-                continue

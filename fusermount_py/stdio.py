@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import sys
 
 _FIRST_FREE = 4  # 3 is where the helper gets its comm socket
 
@@ -35,3 +36,23 @@ def to_null(*numbers: int) -> None:
     for number in numbers:
         os.dup2(null, number, inheritable=True)
     os.close(null)
+
+
+def say(message: str) -> None:
+    """One line on stderr, if there is one."""
+    if sys.stderr is not None:
+        try:
+            sys.stderr.write(f"{message}\n")
+        except (OSError, ValueError):
+            return
+        flush()
+
+
+def flush() -> None:
+    """Write out what Python holds back, or both processes would write it."""
+    for stream in (sys.stdout, sys.stderr):
+        if stream is not None:
+            try:
+                stream.flush()
+            except (OSError, ValueError):
+                continue

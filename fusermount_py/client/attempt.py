@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import errno
 import sys
+import threading
 
 from fusermount_py.client import conversation
 from fusermount_py.client.device import wake_blocked_readers
@@ -42,6 +43,8 @@ class Attempt:
         self.device: Device | None = None
         self.workers = RollCall(request.workers, request.proceed_seconds + request.init_seconds)
         self._classic = False
+        self._undoing = threading.Lock()
+        self._undone = False
         self._helper: HelperProcess | None = None
         self._before = Before(request.mountpoint)
         self._proceed_by = now() + request.proceed_seconds
@@ -85,17 +88,14 @@ class Attempt:
 
     def abandon(self, error: BaseException | None) -> Flow[None]:
         """Leave nothing of it: no mount, no helper, no waiting worker, no descriptor."""
-        self.workers.dismiss(_reason(error))
-        connection = self.device.connection() if self.device else None
-        if self._helper:
-            yield from self._helper.end()
-        if self.device:
-            self.device.end()
-            if self.device.armed and connection is None:
-                yield Until((), now() + _LOOK_SECONDS)  # for a thread on its way into the kernel
-                wake_blocked_readers()
-        yield from self._before.take_back(self.request.command, self.mount_id, connection)
-        yield from self._see_workers_home()
+        while not self._undoing.acquire(blocking=False):
+            yield Until((), now() + _LOOK_SECONDS)  # another thread is at it
+        try:
+            if not self._undone:
+                yield from self._abandon(error)
+                self._undone = True
+        finally:
+            self._undoing.release()
 
     def unmount(self, *, lazy: bool) -> Flow[None]:
         """Unmount exactly this file system; one that is gone already is none to complain about."""
@@ -117,6 +117,19 @@ class Attempt:
         """Close what is left, unless somebody still uses what was lazily unmounted."""
         if self.device and self.device.disconnected(0.0):
             yield from self._see_workers_home()
+
+    def _abandon(self, error: BaseException | None) -> Flow[None]:
+        self.workers.dismiss(_reason(error))
+        connection = self.device.connection() if self.device else None
+        if self._helper:
+            yield from self._helper.end()
+        if self.device:
+            self.device.end()
+            if self.device.armed and connection is None:
+                yield Until((), now() + _LOOK_SECONDS)  # for a thread on its way into the kernel
+                wake_blocked_readers()
+        yield from self._before.take_back(self.request.command, self.mount_id, connection)
+        yield from self._see_workers_home()
 
     def _ask(self, *, sync_init: bool) -> Flow[Device | None]:
         """Start a helper and take its device; None if it does not know --sync-init."""
