@@ -9,7 +9,7 @@ purpose=${1:-demo}
 
 packages=(gcc libc6-dev make python3 python3-prctl util-linux)
 if [[ $purpose != demo ]]; then
-    packages+=(python3-venv python3-click python3-pyroute2 fuse3 strace shellcheck)
+    packages+=(python3-venv python3-click python3-pyroute2 fuse3 strace shellcheck tmux)
     # Real file systems, mounted through the helper by tests/filesystems.
     packages+=(sshfs openssh-sftp-server bindfs squashfuse squashfs-tools fuse-overlayfs
         unionfs-fuse archivemount python3-pyfuse3)

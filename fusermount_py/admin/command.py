@@ -15,6 +15,7 @@ _VERBS = {
     "reap": "unmount what is dead",
     "doctor": "why can't I mount?",
     "demo": "the handshake between helper, server and kernel, live",
+    "trace": "run a FUSE program and show how it and its helper talk",
 }
 
 

@@ -1,0 +1,132 @@
+"""
+``fusermount-py trace``: a FUSE program, its helper, and what they say to each other.
+
+    a folder ahead on PATH -> fusermount3 is our relay there -> the helper that PATH found before
+
+Programs that start the helper by its full path, as libfuse does, pass that folder by. Only a mount
+over the helper's path can stop them: that is --private, for root.
+"""
+
+import json
+import os
+import select
+import shlex
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+
+import click
+
+from fusermount_py.admin import relay, selection
+from fusermount_py.admin.story import Story
+from fusermount_py.client.find_helper import find_helper
+
+_NAMES = ("fusermount3", "fusermount")
+_EVENT_BYTES = 1 << 17
+# $1 the folder, $2 the helper; the rest is the command. What is bound over a path is seen by the
+# command alone, and so is what it mounts.
+_PRIVATELY = """
+set -e
+folder=$1 helper=$2; shift 2
+: >"$folder/helper"
+mount --bind "$helper" "$folder/helper"
+for path in /bin /usr/bin /usr/local/bin "${helper%/*}"; do
+    for name in fusermount3 fusermount; do
+        [ ! -e "$path/$name" ] || mount --bind "$folder/fusermount3" "$path/$name"
+    done
+done
+exec "$@"
+"""
+
+
+@click.command(context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})
+@click.option("--private", is_flag=True, help="As root: catch full paths, too. See above.")
+@selection.user_option
+@click.option("--json", "as_json", is_flag=True, help="A list of events, for programs.")
+@click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED)
+def trace(*, private: bool, user: int | None, as_json: bool, command: tuple[str, ...]) -> None:
+    r"""
+    Run a FUSE program, and show how it calls its helper and what goes over their socket.
+
+    Ends when COMMAND does, with its exit status. A program that starts /usr/bin/fusermount3 by its
+    full path, as libfuse does, is caught only with --private: in a mount namespace of its own,
+    where nobody else sees its mounts. Root runs COMMAND as another user with --user.
+
+    \b
+    Example:  fusermount-py trace -- bindfs ~/a ~/b
+              sudo fusermount-py trace --private --user alice -- sshfs -f host: /home/alice/remote
+    """
+    if (private or user is not None) and os.getuid() != 0:
+        raise click.UsageError("--private and --user are for root")
+    helper = find_helper()[0]
+    with tempfile.TemporaryDirectory(prefix="fusermount-py-") as folder:
+        os.chmod(folder, 0o755)  # noqa: S103  # the traced user must get in
+        real = os.path.join(folder, "helper") if private else helper
+        with _prepare(folder, real) as events:
+            words = _as_user(user) + list(command)
+            if private:
+                unshare = ["unshare", "--mount", "--propagation", "private"]
+                words = [*unshare, "sh", "-c", _PRIVATELY, "trace", folder, helper, *words]
+            path = os.pathsep.join([folder, os.environ.get("PATH", os.defpath)])
+            status = _run(words, {**os.environ, "PATH": path}, events, as_json=as_json)
+    raise SystemExit(status)
+
+
+def _prepare(folder: str, real: str) -> socket.socket:
+    """Relays by the helper's names, and the socket that they tell their events."""
+    log = os.path.join(folder, "log")
+    code = shutil.copy(relay.__file__, os.path.join(folder, "relay.py"))
+    python = os.path.realpath(sys.executable)
+    start = shlex.join([python, "-I", "-S", "-B", code, real, log])
+    for name in _NAMES:
+        path = os.path.join(folder, name)
+        with open(path, "w", encoding="utf-8", errors="surrogateescape") as file:
+            file.write(f'#!/bin/sh\nexec {start} "${{0##*/}}" "$@"\n')
+        os.chmod(path, 0o755)  # noqa: S103  # a program for the traced user
+    events = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    events.bind(log)
+    os.chmod(log, 0o666)  # noqa: S103  # whoever the traced program becomes may tell
+    return events
+
+
+def _as_user(user: int | None) -> list[str]:
+    if user is None:
+        return []
+    return ["setpriv", f"--reuid={user}", f"--regid={user}", "--clear-groups", "--"]
+
+
+def _run(
+    words: list[str], variables: dict[str, str], events: socket.socket, *, as_json: bool
+) -> int:
+    start = time.monotonic()
+    try:
+        process = subprocess.Popen(words, env=variables)  # noqa: S603  # what we are asked to run
+    except OSError as error:
+        raise click.ClickException(f"{words[0]}: {error.strerror}") from error
+    story = Story(start, as_json=as_json)
+    for event in _listen(process, events):
+        story.tell(event)
+    story.end(process.returncode)
+    return process.returncode if process.returncode >= 0 else 128 - process.returncode
+
+
+def _listen(
+    process: "subprocess.Popen[bytes]", events: socket.socket
+) -> Iterator[dict[str, object]]:
+    """Every event, until the command has ended and nothing is left to read."""
+    end = os.pidfd_open(process.pid)
+    poll = select.poll()
+    poll.register(events, select.POLLIN)
+    poll.register(end, select.POLLIN)
+    while True:
+        ready = {descriptor for descriptor, _ in poll.poll()}
+        if events.fileno() in ready:
+            yield json.loads(events.recv(_EVENT_BYTES))
+        elif end in ready:
+            process.wait()
+            os.close(end)
+            return
