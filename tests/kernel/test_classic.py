@@ -170,6 +170,20 @@ def test_root_mounts_too(ours: Program, mountpoint: Path) -> None:
     assert {"rw", "relatime"} == mount_at(mountpoint).attributes
 
 
+def test_a_mount_goes_into_ones_own_mount(ours: Program, caller: User, mountpoint: Path) -> None:
+    """
+    The C helper refuses by accident: some of its ids are not the caller's, and so it sees nothing.
+    """
+    outer = ours.mount(mountpoint, "fsname=outer", user=caller)
+    assert outer.device is not None
+    ours.serve(outer.device)
+
+    inner = ours.mount(mountpoint / "inside", "fsname=inner", user=caller)
+
+    assert (0, b"") == (inner.exit_status, inner.stderr)
+    assert b"inner" == mount_at(mountpoint / "inside").source
+
+
 def test_a_mount_that_does_not_answer_is_no_mountpoint(
     ours: Program, caller: User, mountpoint: Path
 ) -> None:

@@ -97,7 +97,9 @@ def test_without_a_comm_socket_there_is_nobody_to_mount_for(
 
 def an_inet_socket() -> int:
     with socket.create_server(("127.0.0.1", 0)) as server:
-        return socket.create_connection(server.getsockname()).detach()
+        client = socket.create_connection(server.getsockname())
+        server.accept()[0].close()
+        return client.detach()
 
 
 def an_unconnected_socket() -> int:

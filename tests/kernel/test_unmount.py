@@ -204,6 +204,20 @@ def test_what_is_no_fuse_mount_is_not_taken(
 
 
 @EACH_WAY
+def test_a_directory_in_ones_own_mount_is_not_that_mount(
+    ours: Program, caller: User, mountpoint: Path, served: Peer, options: tuple[str]
+) -> None:
+    """
+    A wrong path must not take down the file system that it leads into.
+    """
+    path = mountpoint / "inside"
+    assert caller.call(os.path.isdir, path)
+
+    assert refusal(path) == ours.unmount(path, *options, user=caller)
+    assert mount_at(mountpoint)
+
+
+@EACH_WAY
 def test_root_takes_anything(
     ours: Program, mountpoint: Path, served: Peer, options: tuple[str]
 ) -> None:

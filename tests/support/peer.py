@@ -1,5 +1,5 @@
 """
-The smallest FUSE server a test needs: a root without content, in a process of its own.
+The smallest FUSE server a test needs: a root with one directory, in a process of its own.
 
 A process, because a read of an armed but never mounted device ends only by a signal, and
 because servers are there to be killed and stopped.
@@ -16,12 +16,15 @@ import struct
 from support import kernel
 from support.users import User
 
-GETATTR, STATFS, INIT, DESTROY = 3, 17, 26, 38
+LOOKUP, GETATTR, STATFS, INIT, DESTROY = 1, 3, 17, 26, 38
 FORGET, BATCH_FORGET = 2, 42
 IN_HEADER = struct.Struct("=IIQQIIIHH")  # length, opcode, unique, node, uid, gid, pid, 2 more
 OUT_HEADER = struct.Struct("=IiQ")  # length, error, unique
 INIT_OUT = struct.Struct("=IIIIHHIIHHI28x")  # major, minor, readahead, flags, ...: 64 bytes
-ATTR_OUT = struct.Struct("=QII6Q10I")  # valid (0: never cached), then struct fuse_attr
+ENTRY_OUT = struct.Struct("=4Q2I")  # node, generation, validity (0: never cached); then the attr
+ATTR_OUT = struct.Struct("=QII")  # validity; then the attr
+ATTR = struct.Struct("=6Q10I")  # struct fuse_attr
+INSIDE = 2, b"inside\0"  # the one directory: node and name
 STATFS_OUT_BYTES = 80  # struct fuse_statfs_out
 MAX_WRITE = 4096
 
@@ -106,11 +109,17 @@ def _answer(opcode: int, arguments: bytes, root_mode: int) -> tuple[int, bytes]:
         major, minor, readahead = struct.unpack_from("=III", arguments)
         body = INIT_OUT.pack(major, min(minor, 31), readahead, 0, 8, 6, MAX_WRITE, 1, 1, 0, 0)
         return 0, body
+    if opcode == LOOKUP and arguments == INSIDE[1]:
+        return 0, ENTRY_OUT.pack(INSIDE[0], 0, 0, 0, 0, 0) + _attributes(root_mode)
     if opcode == GETATTR:
-        times_and_sizes = (1, 0, 0, 0, 0, 0)
-        return 0, ATTR_OUT.pack(0, 0, 0, *times_and_sizes, 0, 0, 0, root_mode, 2, 0, 0, 0, 512, 0)
+        return 0, ATTR_OUT.pack(0, 0, 0) + _attributes(root_mode)
     if opcode == STATFS:
         return 0, bytes(STATFS_OUT_BYTES)
     if opcode == DESTROY:
         return 0, b""
     return errno.ENOSYS, b""
+
+
+def _attributes(mode: int) -> bytes:
+    times_and_sizes = (1, 0, 0, 0, 0, 0, 0, 0, 0)
+    return ATTR.pack(*times_and_sizes, mode, 2, 0, 0, 0, 512, 0)
