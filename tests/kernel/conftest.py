@@ -1,11 +1,14 @@
 """Fixtures of the tests of the helper alone."""
 
-from collections.abc import Callable
+import os
+import stat
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from support import flows
+from support import flows, kernel
 from support.program import Program, Result
 
 Mount = Callable[..., Result]
@@ -24,3 +27,13 @@ def mount(request: pytest.FixtureRequest, ours: Program) -> Mount:
         return flow(ours, *words, **how)
 
     return mount
+
+
+@pytest.fixture
+def bare_dev(ours: Program) -> Iterator[Path]:
+    """A /dev for one test: it has null and nothing else."""
+    kernel.mount("tmpfs", "/dev", "tmpfs", options="mode=0755")
+    os.mknod("/dev/null", stat.S_IFCHR | 0o666, os.makedev(1, 3))
+    os.chmod("/dev/null", 0o666)
+    yield Path("/dev")
+    kernel.umount("/dev")

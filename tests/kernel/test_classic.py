@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from support.flows import classic, refused, said
+from support.flows import DEMO, assert_serves_demo, classic, refused, said
 from support.mount_table import mount_at, mounts_at
 from support.program import END_OF_FILE, Program, Result
 from support.users import User
@@ -31,7 +31,7 @@ def test_an_ordinary_user_mounts(
     """
     The way of every FUSE library to this day, with _FUSE_COMMFD alone in the environment.
     """
-    words = arrangement.replace("OPTIONS", "fsname=here,subtype=demo")
+    words = arrangement.replace("OPTIONS", DEMO)
     running = ours.start(
         *words.replace("MOUNTPOINT", str(mountpoint)).split(), user=caller, comm=comm
     )
@@ -39,11 +39,7 @@ def test_an_ordinary_user_mounts(
     ours.serve(running.receive_device())
     assert Result(0, b"", b"") == running.wait()
     assert END_OF_FILE == running.receive()
-    entry = mount_at(mountpoint)
-    assert ("fuse.demo", b"here") == (entry.fstype, entry.source)
-    assert {"rw", "nosuid", "nodev", "relatime"} == entry.attributes
-    assert {"rw", f"user_id={caller.uid}", f"group_id={caller.gid}"} == entry.options
-    assert 2 == caller.call(os.stat, mountpoint).st_nlink
+    assert_serves_demo(mountpoint, caller)
 
 
 def test_a_reader_may_come_late_and_without_room(

@@ -3,12 +3,11 @@
 import os
 import socket
 import stat
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from support import kernel
 from support.flows import refused, said
 from support.mount_table import mount_at, mounts_at
 from support.program import Program, Result
@@ -191,14 +190,12 @@ def test_unknown_variables_change_nothing(ours: Program, caller: User, mountpoin
 
 
 @pytest.fixture
-def another_device(ours: Program) -> Iterator[Path]:
-    """A second FUSE device; /dev is the test's own, and has no /dev/fuse."""
-    kernel.mount("tmpfs", "/dev", "tmpfs", options="mode=0755")
-    for name, number in (("null", (1, 3)), ("another", (10, 229))):
-        os.mknod(f"/dev/{name}", stat.S_IFCHR | 0o666, os.makedev(*number))
-        os.chmod(f"/dev/{name}", 0o666)
-    yield Path("/dev/another")
-    kernel.umount("/dev")
+def another_device(bare_dev: Path) -> Path:
+    """A FUSE device in a /dev of the test's own, which has no /dev/fuse."""
+    path = bare_dev / "another"
+    os.mknod(path, stat.S_IFCHR | 0o666, os.makedev(10, 229))
+    path.chmod(0o666)
+    return path
 
 
 def test_root_may_name_another_device(

@@ -4,7 +4,7 @@ import os
 import socket
 import stat
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -23,16 +23,6 @@ MS_RDONLY, MS_REMOUNT = 1, 32
 def own(path: Path, uid: int, gid: int, mode: int) -> None:
     os.chown(path, uid, gid)
     path.chmod(mode)
-
-
-@pytest.fixture
-def bare_dev(ours: Program) -> Iterator[Path]:
-    """A /dev for one test: it has null and nothing else."""
-    kernel.mount("tmpfs", "/dev", "tmpfs", options="mode=0755")
-    os.mknod("/dev/null", stat.S_IFCHR | 0o666, os.makedev(1, 3))
-    os.chmod("/dev/null", 0o666)
-    yield Path("/dev")
-    kernel.umount("/dev")
 
 
 def test_another_users_directory_is_no_mountpoint(

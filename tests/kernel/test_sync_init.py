@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from support.flows import receive_armed, said, until
+from support.flows import DEMO, assert_serves_demo, receive_armed, said, until
 from support.mount_table import mount_at, mounts_at, mounts_below
 from support.program import END_OF_FILE, Program, Result, Running
 from support.users import User
@@ -22,7 +22,7 @@ def test_an_ordinary_user_mounts_a_server_that_already_runs(
     """
     What synchronous FUSE_INIT is for: once it is mounted, it answers.
     """
-    arguments = words.replace("OPTIONS", "fsname=here,subtype=demo").replace("MNT", str(mountpoint))
+    arguments = words.replace("OPTIONS", DEMO).replace("MNT", str(mountpoint))
     running = ours.start(*arguments.split(), user=caller, comm=comm)
     ours.serve(receive_armed(running))
     assert [] == mounts_at(mountpoint)
@@ -32,11 +32,7 @@ def test_an_ordinary_user_mounts_a_server_that_already_runs(
     assert 0 == running.read_status()
     assert Result(0, b"", b"") == running.wait()
     assert END_OF_FILE == running.receive()
-    entry = mount_at(mountpoint)
-    assert ("fuse.demo", b"here") == (entry.fstype, entry.source)
-    assert {"rw", "nosuid", "nodev", "relatime"} == entry.attributes
-    assert {"rw", f"user_id={caller.uid}", f"group_id={caller.gid}"} == entry.options
-    assert 2 == caller.call(os.stat, mountpoint).st_nlink
+    assert_serves_demo(mountpoint, caller)
 
 
 def test_a_server_that_arms_nothing_is_mounted_at_once(

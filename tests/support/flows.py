@@ -12,8 +12,9 @@ from typing import Any
 
 from support import kernel
 from support.essential import essential_skip
+from support.mount_table import mount_at
 from support.program import END_OF_FILE, PATIENCE, Program, Result, Running
-from support.users import PathLike
+from support.users import PathLike, User
 
 
 def refused(*sentences: str, argv0: str = "fusermount3") -> Result:
@@ -53,6 +54,18 @@ def sync_init(
     result = running.wait()
     assert (status == 0) == (result.exit_status == 0), (status, result)
     return result._replace(device=message.descriptors[0])
+
+
+DEMO = "fsname=here,subtype=demo"
+
+
+def assert_serves_demo(mountpoint: PathLike, user: User) -> None:
+    """A mount with the options DEMO is there: the kernel shows it so, and its owner is answered."""
+    entry = mount_at(mountpoint)
+    assert ("fuse.demo", b"here") == (entry.fstype, entry.source)
+    assert {"rw", "nosuid", "nodev", "relatime"} == entry.attributes
+    assert {"rw", f"user_id={user.uid}", f"group_id={user.gid}"} == entry.options
+    assert 2 == user.call(os.stat, mountpoint).st_nlink
 
 
 def receive_armed(running: Running) -> io.FileIO:
