@@ -137,14 +137,18 @@ def _create_failed(prepared: "Prepared", failure: BaseException) -> BaseExceptio
 
 def attach(prepared: "Prepared") -> Mounted:
     """Mount the created superblock on the pinned inode."""
+    mounted = None
     try:
         # PRIVILEGED: the caller may have swapped a parent directory for a symlink while we
         # waited; the pinned fd, not the path, says where the mount lands.
         with privilege.raised():
-            return Mounted(prepared.context.attach(prepared.mountpoint), prepared)
+            mounted = Mounted(prepared.context.attach(prepared.mountpoint), prepared)
     except OSError as error:
+        if mounted is not None:  # the capability could not be lowered again
+            take_back(mounted)
         step = "mount" if error.filename == "fsmount" else "attach"
         raise prepared.context.failure(error, step) from error
+    return mounted
 
 
 def take_back(mounted: Mounted) -> None:

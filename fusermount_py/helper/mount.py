@@ -124,9 +124,9 @@ def finish(prepared: Prepared, around: Surroundings, deliver: "Callable[[], None
     # A signal between the two would leave a mount that nobody serves.
     _signal.pthread_sigmask(_signal.SIG_BLOCK, _signal.valid_signals())
     mounted = creation.attach(prepared)
-    if around.seats is not None:
-        around.seats.leave()
     try:
+        if around.seats is not None:
+            around.seats.leave()
         deliver()
     except BaseException:
         creation.take_back(mounted)
