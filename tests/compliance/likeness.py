@@ -7,6 +7,7 @@ What a run of fusermount3 leaves for others to see: compare this of theirs with 
 
 import contextlib
 import socket
+import stat
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
@@ -88,11 +89,11 @@ def _new(entries: list[MountEntry], known: list[MountEntry]) -> tuple[Mount, ...
 
 
 @contextlib.contextmanager
-def mounted_by_hand(*places: PathLike, user: User) -> Iterator[None]:
+def mounted_by_hand(*places: PathLike, user: User, kind: int = stat.S_IFDIR) -> Iterator[None]:
     """Dead FUSE mounts of this user's, made by neither program; what is left of them is taken."""
     for place in places:
         with open("/dev/fuse", "rb+", buffering=0) as device:
-            numbers = f"rootmode=40000,user_id={user.uid},group_id={user.gid}"
+            numbers = f"rootmode={kind:o},user_id={user.uid},group_id={user.gid}"
             options = f"fd={device.fileno()},{numbers}"
             kernel.mount("by-hand", place, "fuse", options=options)
     try:

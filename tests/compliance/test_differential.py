@@ -7,11 +7,11 @@ a failing case is kept in `.hypothesis` and tried first from then on, and belong
 """
 
 import os
-import stat
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from compliance.conftest import AWKWARD
 from compliance.differences import accounted_for
 from compliance.likeness import Outcome, mount_outcome, mounted_by_hand
 from hypothesis import HealthCheck, assume, example, given, note, settings
@@ -128,16 +128,8 @@ def test_command_lines(
     compare(theirs, ours, run)
 
 
-DIRECTORIES = (
-    b"plain",
-    b"with space",
-    b"with\nline",
-    b"x (deleted)",
-    "\N{SNOWMAN}".encode(),
-    b"\xff",
-)
 NAMES_IN_HOME = (
-    *DIRECTORIES,
+    *AWKWARD,
     *(b".", b"..", b"", b"missing", b"file", b"fifo", b"link", b"loop", b"dangling", b"forbidden"),
     *(b"readonly", b"sticky", b"n" * 300),
 )
@@ -147,26 +139,6 @@ PATH = st.builds(
     st.lists(st.sampled_from(NAMES_IN_HOME), min_size=1, max_size=3),
     st.sampled_from([b"", b"", b"/", b"//", b"/."]),
 )
-
-
-@pytest.fixture
-def furnished(home: Path, caller: User, another_user: User) -> Path:
-    """A home with a directory of every awkward name, and what is no mountpoint."""
-    place = os.fsencode(home)
-    for name in (*DIRECTORIES, b"readonly", b"forbidden", b"forbidden/plain", b"sticky"):
-        os.mkdir(os.path.join(place, name))
-        os.chown(os.path.join(place, name), caller.uid, caller.gid)
-    (home / "file").touch()
-    os.chown(home / "file", caller.uid, caller.gid)
-    os.mkfifo(home / "fifo")
-    for link, target in (("link", "plain"), ("loop", "loop"), ("dangling", "nowhere")):
-        os.symlink(target, home / link)
-    os.chown(home / "readonly", 0, 0)
-    os.chown(home / "forbidden", another_user.uid, another_user.gid)
-    (home / "forbidden").chmod(0o700)
-    os.chown(home / "sticky", 0, 0)
-    (home / "sticky").chmod(0o777 | stat.S_ISVTX)
-    return home
 
 
 @differential
@@ -188,7 +160,7 @@ def test_mounting_on_any_path(
 @differential
 @given(
     path=PATH,
-    name=st.sampled_from(DIRECTORIES),
+    name=st.sampled_from(AWKWARD),
     spelled=st.sampled_from(
         [b"{home}/{name}", b"{name}", b"./{name}", b"{home}/readonly/../{name}"]
     ),
@@ -275,7 +247,7 @@ def test_configurations(
     An administrator who replaces one by the other must not have to look at the file again.
     """
     fuse_conf(text)
-    others = [os.path.join(os.fsencode(furnished), name) for name in DIRECTORIES[1 : mounts + 1]]
+    others = [os.path.join(os.fsencode(furnished), name) for name in AWKWARD[1 : mounts + 1]]
 
     def run(program: Program) -> Outcome:
         with mounted_by_hand(*others, user=caller):

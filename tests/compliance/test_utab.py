@@ -25,8 +25,8 @@ TABLE = Path("/run/mount/utab")
 @pytest.fixture
 def utab(nothing_left: None) -> Iterator[Path]:
     """An empty table, as a machine has on which a program like udisks runs."""
-    TABLE.parent.mkdir()
-    TABLE.touch()
+    TABLE.parent.mkdir(exist_ok=True)
+    TABLE.write_bytes(b"")
     yield TABLE
     shutil.rmtree(TABLE.parent)
 
@@ -74,12 +74,16 @@ def test_a_record_is_erased_when_the_guard_takes_the_mount(
     assert "" == utab.read_text()
 
 
-def test_without_a_table_none_is_made(ours: Program, caller: User, mountpoint: Path) -> None:
+def test_without_a_table_none_is_made(
+    ours: Program, caller: User, mountpoint: Path, utab: Path
+) -> None:
     """
     Where util-linux keeps no table, nobody would read ours.
     """
+    utab.unlink()
+
     assert (0, b"", b"") == ours.mount(mountpoint, "x-gvfs-hide", user=caller)[:3]
-    assert not TABLE.parent.exists()
+    assert [] == os.listdir(TABLE.parent)
 
 
 @pytest.mark.parametrize(
