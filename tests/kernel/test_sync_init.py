@@ -96,6 +96,12 @@ def test_messages_after_proceed_are_dropped(ours: Program, caller: User, mountpo
     assert mount_at(mountpoint)
 
 
+# A long name goes through mount(2), where creating and mounting are one call.
+EACH_INTERFACE = pytest.mark.parametrize(
+    "options", ["", f"fsname={'n' * 300}"], ids=["fsopen", "mount"]
+)
+
+
 def is_creating(running: Running) -> bool:
     """Whether the second thread, the one that creates, is there."""
     return len(os.listdir(f"/proc/{running.process.pid}/task")) > 1
@@ -108,13 +114,14 @@ def connection_of(device: int) -> Path | None:
     return Path("/sys/fs/fuse/connections", number[0]) if number else None
 
 
+@EACH_INTERFACE
 def test_a_server_killed_during_fuse_init_leaves_nothing(
-    ours: Program, caller: User, mountpoint: Path
+    ours: Program, caller: User, mountpoint: Path, options: str
 ) -> None:
     """
     The C helper hangs here for ever, as root: its own fd keeps the connection alive.
     """
-    running = ours.start_sync_init(mountpoint, user=caller)
+    running = ours.start_sync_init(mountpoint, options, user=caller)
     device = receive_armed(running)
     peer = ours.serve(device, init=None, holding=(running.comm,))
     running.proceed()
@@ -134,13 +141,16 @@ def test_a_server_killed_during_fuse_init_leaves_nothing(
     until(lambda: not connection.exists(), "the connection goes")
 
 
+@EACH_INTERFACE
 def test_a_server_that_never_answers_is_given_up(
-    ours: Program, caller: User, mountpoint: Path
+    ours: Program, caller: User, mountpoint: Path, options: str
 ) -> None:
     """
     A client that still waits learns why, and may try another way.
     """
-    running = ours.start_sync_init(mountpoint, user=caller, environment={"_FUSE_INIT_TIMEOUT": "1"})
+    running = ours.start_sync_init(
+        mountpoint, options, user=caller, environment={"_FUSE_INIT_TIMEOUT": "1"}
+    )
     ours.serve(receive_armed(running), init=None)
     running.proceed()
 
@@ -150,14 +160,15 @@ def test_a_server_that_never_answers_is_given_up(
     assert [] == mounts_at(mountpoint)
 
 
+@EACH_INTERFACE
 @pytest.mark.parametrize("answer", [errno.EPERM, errno.EPROTO])
 def test_a_server_may_refuse_to_be_mounted(
-    ours: Program, caller: User, mountpoint: Path, answer: int
+    ours: Program, caller: User, mountpoint: Path, options: str, answer: int
 ) -> None:
     """
     With the handshake, a server that finds its disk broken can still say no.
     """
-    running = ours.start_sync_init(mountpoint, user=caller)
+    running = ours.start_sync_init(mountpoint, options, user=caller)
     ours.serve(receive_armed(running), init=answer)
     running.proceed()
 
@@ -236,13 +247,14 @@ def test_the_mount_lands_where_it_was_allowed(
     assert os.fsencode(home / "moved" / "mountpoint") == entry.mountpoint
 
 
+@EACH_INTERFACE
 def test_a_mountpoint_removed_before_proceed_is_told_by_the_status(
-    ours: Program, caller: User, mountpoint: Path
+    ours: Program, caller: User, mountpoint: Path, options: str
 ) -> None:
     """
     After the device was sent, the status is the only way in which a client hears of a failure.
     """
-    running = ours.start_sync_init(mountpoint, user=caller)
+    running = ours.start_sync_init(mountpoint, options, user=caller)
     running.receive_device()
     mountpoint.rmdir()
     running.proceed()
