@@ -194,3 +194,35 @@ def test_what_one_made_the_other_unmounts(
         assert 0 == maker.mount(mountpoint, "subtype=demo", user=caller).exit_status
         assert "fuse.demo" == mount_at(mountpoint).fstype
         assert (0, b"", b"") == taker.unmount(mountpoint, user=caller)[:3]
+
+
+def test_only_theirs_needs_the_callers_name(
+    theirs: Program, ours: Program, mountpoint: Path
+) -> None:
+    """
+    Containers and directory services have users that /etc/passwd does not know; and name services
+    are a lot of code to run in a setuid program.
+    """
+    nameless = User(61999, 61999)
+    seen = []
+    for program in (theirs, ours):
+        with mounted_by_hand(mountpoint, user=nameless):
+            seen.append(unmount_outcome(program, mountpoint, user=nameless)[:3])
+
+    assert [(1, b"", b"fusermount3: could not determine username\n"), (0, b"", b"")] == seen
+
+
+def test_a_path_through_the_mount_itself_works_with_ours_only(
+    theirs: Program, ours: Program, caller: User, mountpoint: Path
+) -> None:
+    """
+    Theirs looks it up with root's ids, which FUSE does not let in.
+    """
+    path = mountpoint / ".." / mountpoint.name
+    seen = []
+    for program in (theirs, ours):
+        with mounted_by_hand(mountpoint, user=caller):
+            seen.append(unmount_outcome(program, path, user=caller)[:3])
+
+    words = f"fusermount3: bad mount point {path}: Permission denied\n".encode()
+    assert [(1, b"", words), (0, b"", b"")] == seen
