@@ -1,0 +1,39 @@
+"""Two names that change places as fast as the kernel lets them: the attacker's half of a race."""
+
+import ctypes
+import os
+import signal
+from pathlib import Path
+from typing import Self
+
+from support.users import User
+
+RENAME_EXCHANGE = 2
+AT_FDCWD = -100
+
+
+class Swapper:
+    """While the block runs, a process of `user` exchanges `one` and `other` without end."""
+
+    def __init__(self, one: Path, other: Path, user: User) -> None:
+        self._names = os.fsencode(one), os.fsencode(other)
+        self._user = user
+        self._pid = 0
+
+    def __enter__(self) -> Self:
+        self._pid = os.fork()
+        if self._pid == 0:
+            try:
+                self._user.become()
+                swap = ctypes.CDLL(None).renameat2
+                one, other = self._names
+                while swap(AT_FDCWD, one, AT_FDCWD, other, RENAME_EXCHANGE) == 0:
+                    pass
+            finally:
+                os._exit(1)
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        os.kill(self._pid, signal.SIGKILL)
+        _, status = os.waitpid(self._pid, 0)
+        assert os.WIFSIGNALED(status), "there was no race: the names could not be exchanged"
