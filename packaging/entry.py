@@ -3,7 +3,7 @@ What the setuid launcher executes: the import path, then the helper.
 
 This one file is compiled anew at every start (python keeps no .pyc of the file it is
 given), so it stays this short. Below `-I -S`, sys.path holds the standard library alone;
-the folder of this file holds everything else the helper imports.
+the folder of this file, the tree, holds everything else the helper imports.
 """
 
 import sys
@@ -13,7 +13,12 @@ FUSE_CONF = "/etc/fuse.conf"
 HELPER = "/usr/local/bin/fusermount3"
 GUARD = "/usr/local/lib/fusermount-py/guard"
 
-sys.path.insert(0, __file__.rpartition("/")[0])
+TREE = __file__.rpartition("/")[0]
+sys.path.insert(0, TREE)
+
+import compiled_tree  # type: ignore[import-not-found]  # noqa: E402  # lies in the tree
+
+sys.meta_path.insert(-1, compiled_tree.CompiledTree(TREE))  # Python's own finder stays the last
 
 from fusermount_py.helper.main import main  # noqa: E402  # only importable from here on
 
