@@ -125,11 +125,18 @@ class Program:
     def _mount(self, request: MountRequest, caller: "Caller", seats: "Seats | None") -> None:
         from fusermount_py.helper.kernel.audit_trail import AuditTrail
         from fusermount_py.helper.kernel.comm import adopt
+        from fusermount_py.helper.kernel.patience import Patience
         from fusermount_py.helper.mount import Surroundings, mount
 
         self._comm = adopt(request.comm_fd)
         around = Surroundings(
-            caller, self._conf_path, self._helper, seats, AuditTrail(caller), self._warn
+            caller,
+            self._conf_path,
+            self._helper,
+            seats,
+            AuditTrail(caller),
+            Patience(request.proceed_seconds, self._out_of_patience),
+            self._warn,
         )
         mounted = mount(request, self._comm, around)
         privilege.give_up(caller)
@@ -183,6 +190,19 @@ class Program:
         if not self._quiet:
             self._warn(error.message)
         return 1
+
+    def _out_of_patience(self) -> None:
+        """A file system does not answer; what waits for it may never return, so end without it."""
+        self._fail(
+            HelperError(
+                "the file system at the mountpoint, or on the way to it, does not answer",
+                errno.ETIMEDOUT,
+                "mountpoint",
+            )
+        )
+        if self._comm is not None:
+            self._comm.hang_up()
+        posix._exit(1)  # noqa: SLF001  # the name of the system call
 
     def _comm_of_failure(self) -> "Comm | None":
         """The socket that a report can go to when the command line was not even understood."""

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from fusermount_py.helper.kernel.audit_trail import AuditTrail
     from fusermount_py.helper.kernel.comm import Comm
     from fusermount_py.helper.kernel.mountpoint import Located, Pinned
+    from fusermount_py.helper.kernel.patience import Patience
     from fusermount_py.helper.kernel.privilege import Caller
     from fusermount_py.helper.kernel.seats import Seats
     from fusermount_py.helper.request import MountRequest
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
 class Surroundings:
     """What main() knows besides the request: who asks, what is configured, whom to warn."""
 
-    __slots__ = ("caller", "conf_path", "helper", "seats", "trail", "warn")
+    __slots__ = ("caller", "conf_path", "helper", "patience", "seats", "trail", "warn")
 
     def __init__(
         self,
@@ -42,6 +43,7 @@ class Surroundings:
         helper: str,
         seats: "Seats | None",
         trail: "AuditTrail",
+        patience: "Patience",
         warn: "Callable[[str], None]",
     ) -> None:
         self.caller = caller
@@ -49,6 +51,7 @@ class Surroundings:
         self.helper = helper
         self.seats = seats
         self.trail = trail
+        self.patience = patience
         self.warn = warn
 
 
@@ -71,6 +74,7 @@ def mount(request: "MountRequest", comm: "Comm | None", around: Surroundings) ->
     located = mountpoint.locate(request.mountpoint)
     comm = permission.check_comm(comm, request.comm_fd)
     prepared = prepare(request, located, around)
+    around.patience.end()
     if request.sync_init:
         comm.send_device(prepared.device)
         comm.owes_status = True

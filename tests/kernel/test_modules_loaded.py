@@ -61,6 +61,7 @@ MOUNT = {
     "fusermount_py.helper.kernel.comm",
     "fusermount_py.helper.kernel.device",
     "fusermount_py.helper.kernel.fs_context",
+    "fusermount_py.helper.kernel.patience",
     "fusermount_py.helper.mount",
     "fusermount_py.helper.mount_max",
     "fusermount_py.helper.options",

@@ -1,0 +1,38 @@
+"""
+Kernel floor: a clock over calls that take none.
+
+Looking up a path and reading a mountpoint's mode ask the file systems on the way, and one of them
+may be a FUSE mount of the caller's whose server hangs. Those calls have no timeout, and a signal
+would end us without a sentence; so a second thread looks at the clock.
+"""
+
+import _thread
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+class Patience:
+    """``over`` is called once, in the other thread, if end() is not called within ``seconds``."""
+
+    __slots__ = ("_decided", "_ended")
+
+    def __init__(self, seconds: float, over: "Callable[[], None]") -> None:
+        self._ended = _thread.allocate_lock()
+        self._ended.acquire()
+        self._decided = _thread.allocate_lock()
+        try:  # noqa: SIM105  # contextlib: 4 ms
+            _thread.start_new_thread(self._wait, (seconds, over))
+        except RuntimeError:
+            pass  # the caller is at its process limit: no reason not to mount, as C would
+
+    def end(self) -> None:
+        """From here on every wait has a clock of its own. Does not return if it comes too late."""
+        if not self._decided.acquire(blocking=False):
+            self._ended.acquire()  # for good: over() is ending this process
+        self._ended.release()
+
+    def _wait(self, seconds: float, over: "Callable[[], None]") -> None:
+        if not self._ended.acquire(timeout=seconds) and self._decided.acquire(blocking=False):
+            over()
