@@ -10,12 +10,12 @@ from compliance.likeness import Outcome, mount_outcome, mounted_by_hand
 from support import kernel
 from support.mount_table import mount_at, mounts_at
 from support.program import Program
-from support.users import ROOT, User
+from support.users import ROOT, PathLike, User
 
 NOT_FOUND = "entry for {} not found in /etc/mtab"
 
 
-def unmount_outcome(program: Program, path: os.PathLike[str], *flags: str, user: User) -> Outcome:
+def unmount_outcome(program: Program, path: PathLike, *flags: str, user: User) -> Outcome:
     return mount_outcome(program, "-u", *flags, "--", path, user=user, comm=None)
 
 
@@ -212,13 +212,14 @@ def test_only_theirs_needs_the_callers_name(
     assert [(1, b"", b"fusermount3: could not determine username\n"), (0, b"", b"")] == seen
 
 
+@pytest.mark.parametrize("behind", ["../mountpoint", "."])
 def test_a_path_through_the_mount_itself_works_with_ours_only(
-    theirs: Program, ours: Program, caller: User, mountpoint: Path
+    theirs: Program, ours: Program, caller: User, mountpoint: Path, behind: str
 ) -> None:
     """
     Theirs looks it up with root's ids, which FUSE does not let in.
     """
-    path = mountpoint / ".." / mountpoint.name
+    path = f"{mountpoint}/{behind}"
     seen = []
     for program in (theirs, ours):
         with mounted_by_hand(mountpoint, user=caller):

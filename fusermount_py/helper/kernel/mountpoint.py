@@ -71,7 +71,9 @@ def locate(words: str) -> Located:
         stripped = words.rstrip("/")
         parent, slash, name = stripped.rpartition("/")
         if name in ("", ".", ".."):
-            parent, slash, name = _name_of(_hold(words)).rpartition("/")
+            whole = _hold(words)
+            parent, slash, name = _name_of(whole).rpartition("/")
+            posix.close(whole)  # held on to, it would keep the mount busy that is to go
         if not name:
             return Located(_hold("/"), ".", "/")
         directory = _hold(parent or slash or ".")
