@@ -78,7 +78,7 @@ class MountOptions:
         self.allow_other = False
         self.default_permissions = False
         self.auto_unmount = False
-        self.values: dict[str, str] = {}
+        self.values: list[tuple[str, str | None]] = []
         self.for_utab: list[str] = []
         self.warnings: list[str] = []
 
@@ -98,7 +98,7 @@ class MountOptions:
             ("default_permissions", self.default_permissions),
             ("allow_other", self.allow_other),
         )
-        return [*((name, None) for name, given in flags if given), *self.values.items()]
+        return [*((name, None) for name, given in flags if given), *self.values]
 
 
 def parse(text: str, config: "Config", *, privileged: bool) -> MountOptions:
@@ -175,9 +175,9 @@ def _set_value(
     elif name == "subtype":
         options.subtype = _without_escapes(value)
     elif name in _KERNEL_VALUES:
-        options.values[name] = value
+        options.values.append((name, value))
     elif name in _SELINUX and privileged:
-        options.values[name] = value.replace('"', "")
+        options.values.append((name, value.replace('"', "")))
     elif name.startswith("x-"):
         options.for_utab.append(option)
     elif name not in _IGNORED_VALUES:

@@ -69,6 +69,7 @@ def compare(
 
 @differential
 @example(options=b",ro", as_root=False, permissive=False)
+@example(options=b"max_read=,max_read=0", as_root=False, permissive=False)
 @example(options=b"suid,max_read=", as_root=False, permissive=False)
 @example(options=b"subtype=", as_root=False, permissive=False)
 @given(options=OPTIONS, as_root=st.booleans(), permissive=st.booleans())
@@ -104,6 +105,7 @@ ARGUMENTS = st.lists(st.one_of(FLAGS, OPERAND, TEXT), max_size=6)
 
 
 @differential
+@example(words=[b"-uqz", b""], argv0=b"f", with_comm=False)
 @example(words=[b""], argv0=b"fusermount3", with_comm=True)
 @example(words=["-\N{SNOWMAN}".encode()], argv0=b"f", with_comm=True)
 @example(words=[b"{mountpoint}"], argv0=b"", with_comm=True)
@@ -127,7 +129,8 @@ def test_command_lines(
     def run(program: Program) -> Outcome:
         return mount_outcome(program, *arguments, user=caller, argv0=argv0, **how)
 
-    compare(theirs, ours, run)
+    quiet = any(word.startswith(b"-") and b"q" in word for word in words)
+    compare(theirs, ours, run, quiet=quiet)
 
 
 NAMES_IN_HOME = (

@@ -12,6 +12,7 @@ from fusermount_py.helper.errors import KernelError, Refused
 from fusermount_py.helper.kernel import mount_table, mountpoint, syscalls
 from fusermount_py.helper.kernel.mountpoint import Pinned
 
+_NAMES = ("source", "subtype")  # arguments of their own, no data
 _PAGE = 4096  # mount(2) copies one page of data, and of source; the smallest page there is
 
 
@@ -22,12 +23,13 @@ class LegacyMount:
 
     def __init__(self, fstype: str, flags: int, parameters: list[tuple[str, str | None]]) -> None:
         """``parameters`` as for FsContext: ``source`` and ``subtype`` are taken out of them."""
-        named = dict(parameters)
+        names = {key: value for key, value in parameters if key in _NAMES}
+        others = [option for option in parameters if option[0] not in _NAMES]
         self._fstype = fstype
         self._flags = flags
-        self._source = named.pop("source") or ""
-        self._subtype = named.pop("subtype", None)
-        self._data = ",".join(_option(key, value) for key, value in named.items())
+        self._source = names["source"] or ""
+        self._subtype = names.get("subtype")
+        self._data = ",".join(_option(key, value) for key, value in others)
         longest = max(map(_bytes, (self._data, self._source, self._type())), key=len)
         if len(longest) >= _PAGE:
             raise Refused("mount options too long", "options", errno.EINVAL)
