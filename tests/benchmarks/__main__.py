@@ -4,7 +4,8 @@ make -C packaging bench [BENCH=quick]
     timings   a round: bare interpreter, C, ours; figures as ratios of medians       (timings.py)
     scaling   the same with 10, 1,000 and 5,000 other mounts in the table
     crowd     200 mounts and unmounts, 8 at a time
-    guards    500 waiting at once: memory; then all their servers die                (guards.py)
+    guards    one, and 500 waiting at once: memory; then all their servers die       (guards.py)
+    listing   the admin's `mounts` with 1,000 FUSE mounts                           (listing.py)
 
 All of it in a private mount namespace, mounting as an ordinary user through the installed setuid
 helper. Prints one table and writes bench.json and bench.png beside this file.
@@ -16,8 +17,8 @@ import sys
 import tempfile
 from pathlib import Path
 
-from benchmarks import guards, timings
-from benchmarks.report import OURS, THEIRS, Results, as_json, machine, table
+from benchmarks import guards, listing, timings
+from benchmarks.report import OURS, THEIRS, Listing, Results, as_json, machine, table
 from benchmarks.spawn import Helper
 from support.machine import install, make_private
 
@@ -54,12 +55,14 @@ def measure(helpers: list[Helper], *, quick: bool) -> Results:
     for size in TABLE_SIZES:
         with timings.other_mounts(size):
             by_table_size[size] = timings.measure(helpers, 10 if quick else 60)
-    mounts, guarded = (40, 50) if quick else (200, 500)
+    crowd, guarded, listed = (40, 50, 100) if quick else (200, 500, 1000)
     return Results(
         times,
         by_table_size,
-        {each.name: timings.measure_crowd(each, mounts, AT_A_TIME) for each in helpers},
+        {each.name: timings.measure_crowd(each, crowd, AT_A_TIME) for each in helpers},
+        {each.name: guards.measure(each, 1) for each in helpers},
         {each.name: guards.measure(each, guarded) for each in helpers},
+        Listing(listed, listing.measure(listed, rounds=3 if quick else 10)),
     )
 
 

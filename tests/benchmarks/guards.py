@@ -26,19 +26,18 @@ WHOLE = Path("/proc")
 
 
 class Guards(NamedTuple):
-    """So many guards of one helper (PSS and private dirty of one, in kB, from smaps_rollup)."""
+    """So many guards of one helper: kB of all, and seconds from the servers' death to the end."""
 
     number: int
-    pss: int
-    private_dirty: int
     total_pss: int
-    seconds_to_unmount_all: float
+    private_dirty: int
+    seconds: float
     mounts_left: int
 
 
 def measure(helper: Helper, count: int) -> Guards:
     """Start them, weigh them, kill their servers, and wait until no mount is left."""
-    home = SCRATCH / f"guards-{helper.name}"
+    home = SCRATCH / f"{count}-guards-{helper.name}"
     home.mkdir()
     for number in range(count):
         path = home / str(number)
@@ -48,14 +47,14 @@ def measure(helper: Helper, count: int) -> Guards:
     guards = [guard for guard, _ in pairs]
     try:
         _wait_until_guards(guards)
-        one = _weigh(guards[0])
-        total = sum(_weigh(guard)["Pss"] for guard in guards)
+        weights = [_weigh(guard) for guard in guards]
         assert count == len(mounts_below(home)), "a mount was gone before its server"
         seconds = _kill_and_wait([server for _, server in pairs], guards)
         left = len(mounts_below(home))
     finally:
         _reap([server for _, server in pairs], guards)
-    return Guards(count, one["Pss"], one["Private_Dirty"], total, seconds, left)
+    pss, dirty = (sum(each[name] for each in weights) for name in ("Pss", "Private_Dirty"))
+    return Guards(count, pss, dirty, seconds, left)
 
 
 def _start(helper: Helper, home: Path, count: int) -> list[tuple[int, int]]:
@@ -104,6 +103,7 @@ def _state(pid: int) -> bytes:
 
 
 def _weigh(pid: int) -> dict[str, int]:
+    """Kilobytes by the names of smaps_rollup: "Pss" shares each page among its users."""
     lines = (WHOLE / str(pid) / "smaps_rollup").read_text(encoding="ascii").splitlines()[1:]
     return {
         name: int(words.split()[0]) for name, _, words in (line.partition(":") for line in lines)
