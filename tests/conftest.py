@@ -99,3 +99,13 @@ def fuse_conf(nothing_left: None) -> Iterator[Callable[..., None]]:
     """Writes /etc/fuse.conf for one test; otherwise it is empty."""
     yield machine.write_fuse_conf
     machine.write_fuse_conf("")
+
+
+@pytest.fixture
+def utab(nothing_left: None) -> Iterator[Path]:
+    """util-linux's table, empty, as a machine has on which a program like udisks runs."""
+    table = Path("/run/mount/utab")
+    table.parent.mkdir(exist_ok=True)
+    table.write_bytes(b"")
+    yield table
+    shutil.rmtree(table.parent)

@@ -7,9 +7,8 @@ Ours alone: Debian's 3.14.0 knows no `x-` options (`unknown option 'x-gvfs-hide'
 import fcntl
 import os
 import resource
-import shutil
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -20,15 +19,6 @@ from support.program import Program
 from support.users import ROOT, User
 
 TABLE = Path("/run/mount/utab")
-
-
-@pytest.fixture
-def utab(nothing_left: None) -> Iterator[Path]:
-    """An empty table, as a machine has on which a program like udisks runs."""
-    TABLE.parent.mkdir(exist_ok=True)
-    TABLE.write_bytes(b"")
-    yield TABLE
-    shutil.rmtree(TABLE.parent)
 
 
 def record(mountpoint: Path, options: str, source: str = "demo") -> str:

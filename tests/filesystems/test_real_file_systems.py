@@ -11,6 +11,7 @@ from filesystems.conftest import InPlace
 
 from support import kernel, leaks
 from support.mount_table import mount_at, mounts_at
+from support.program import Program
 from support.users import ROOT, User
 
 each_file_system = pytest.mark.parametrize("system", FILE_SYSTEMS, ids=lambda system: system.name)
@@ -168,6 +169,38 @@ def test_root_mounts_with_mount_and_unmounts_with_fusermount3(
     assert [] == leaks.processes_left()
     assert in_place.has_run()
     assert [] == mounts_at(mountpoint)
+
+
+def test_what_mount_recorded_is_erased_by_fusermount3(
+    in_place: InPlace, utab: Path, home: Path, mountpoint: Path
+) -> None:
+    """
+    A line that stayed would hide the next mount there from file managers.
+    """
+    words = ["mount", "-t", "fuse.sshfs", *SSHFS.prepare(home, mountpoint)[1:]]
+    run_well([*words, "-o", "x-gvfs-hide"], ROOT, home)
+    assert "OPTS=x-gvfs-hide" in utab.read_text(encoding="ascii")
+
+    run_well(["fusermount3", "-u", mountpoint], ROOT, home)
+
+    assert in_place.has_run()
+    assert "" == utab.read_text(encoding="ascii")
+
+
+def test_what_ours_recorded_is_erased_by_umount(
+    ours: Program, utab: Path, home: Path, mountpoint: Path, caller: User
+) -> None:
+    """
+    The record must be one that util-linux knows for its own. (No library of Debian 12 passes
+    `x-` options on.)
+    """
+    assert 0 == ours.mount(mountpoint, "x-gvfs-hide", user=caller).exit_status
+    assert "OPTS=x-gvfs-hide" in utab.read_text(encoding="ascii")
+
+    run_well(["umount", mountpoint], caller, home)
+
+    assert [] == mounts_at(mountpoint)
+    assert "" == utab.read_text(encoding="ascii")
 
 
 def test_root_mounts_for_a_user_with_mount(
