@@ -10,7 +10,6 @@ import errno
 import posix
 import select
 
-from fusermount_py.helper import protocol
 from fusermount_py.helper.errors import HelperError
 from fusermount_py.helper.kernel import privilege
 from fusermount_py.helper.kernel.seats import open_seats
@@ -177,15 +176,9 @@ class Program:
         _say(_STDERR, f"{self._argv0}: {_one_line(message)}\n")
 
     def _fail(self, error: HelperError) -> int:
-        wants_report = self._variables.get(protocol.REPORT) == "1"
-        if self._comm is None and wants_report:
-            self._comm = self._comm_of_failure()
-        if self._comm is not None:
-            self._comm.send_failure(error, report=wants_report)
-        if self._caller is not None:
-            from fusermount_py.helper.kernel.audit_trail import AuditTrail
+        from fusermount_py.helper import failure
 
-            AuditTrail(self._caller).refused(*_named(self._request), error)
+        failure.tell(error, self._request, self._caller, self._comm, self._variables)
         # Last, because whoever does not read stderr must not keep the client from its answer.
         if not self._quiet:
             self._warn(error.message)
@@ -193,34 +186,11 @@ class Program:
 
     def _out_of_patience(self) -> None:
         """A file system does not answer; what waits for it may never return, so end without it."""
-        self._fail(
-            HelperError(
-                "the file system at the mountpoint, or on the way to it, does not answer",
-                errno.ETIMEDOUT,
-                "mountpoint",
-            )
-        )
+        sentence = "the file system at the mountpoint, or on the way to it, does not answer"
+        self._fail(HelperError(sentence, errno.ETIMEDOUT, "mountpoint"))
         if self._comm is not None:
             self._comm.hang_up()
         posix._exit(1)  # noqa: SLF001  # the name of the system call
-
-    def _comm_of_failure(self) -> "Comm | None":
-        """The socket that a report can go to when the command line was not even understood."""
-        from fusermount_py.helper.kernel.comm import adopt
-
-        text = self._variables.get(protocol.COMM_FD, "")
-        return adopt(int(text)) if text.isascii() and text.isdecimal() else None
-
-
-def _named(request: Request | None) -> tuple[str, str | None]:
-    """What was asked for, and where, in the caller's words."""
-    if isinstance(request, UnmountRequest):
-        return "unmount", request.mountpoint
-    if isinstance(request, MountRequest):
-        return "mount", request.mountpoint
-    if isinstance(request, GuardRequest):
-        return "guard", request.mountpoint
-    return "request", None
 
 
 def _start_scribe(arguments: list[str]) -> "Scribe | None":

@@ -12,6 +12,7 @@ PACKAGE = SOURCE / "fusermount_py"
 
 ENTRY, FLOW, POLICY, KERNEL, GROUND = 4, 3, 2, 1, 0
 FLOORS = {
+    "failure": ENTRY,
     "main": ENTRY,
     "request": ENTRY,
     "auto_unmount": FLOW,

@@ -1,0 +1,50 @@
+"""
+Entry: a failure, told to the client, by status and report, and to the administrator's log.
+
+What the caller reads on stderr is main()'s. Imported only when there is a failure to tell.
+"""
+
+from fusermount_py.helper import protocol
+from fusermount_py.helper.kernel.audit_trail import AuditTrail
+from fusermount_py.helper.kernel.comm import Comm, adopt
+from fusermount_py.helper.request import GuardRequest, MountRequest, UnmountRequest
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from fusermount_py.helper.errors import HelperError
+    from fusermount_py.helper.kernel.privilege import Caller
+    from fusermount_py.helper.request import Request
+
+
+def tell(
+    error: "HelperError",
+    request: "Request | None",
+    caller: "Caller | None",
+    comm: Comm | None,
+    variables: dict[str, str],
+) -> None:
+    """``request``, ``caller`` and ``comm`` are None where it failed before there was one."""
+    wants_report = variables.get(protocol.REPORT) == "1"
+    if comm is None and wants_report:
+        comm = _comm_of(variables)
+    if comm is not None:
+        comm.send_failure(error, report=wants_report)
+    if caller is not None:
+        AuditTrail(caller).refused(*_named(request), error)
+
+
+def _comm_of(variables: dict[str, str]) -> Comm | None:
+    """The socket that a report can go to when the command line was not even understood."""
+    text = variables.get(protocol.COMM_FD, "")
+    return adopt(int(text)) if text.isascii() and text.isdecimal() else None
+
+
+def _named(request: "Request | None") -> tuple[str, str | None]:
+    """What was asked for, and where, in the caller's words."""
+    if isinstance(request, UnmountRequest):
+        return "unmount", request.mountpoint
+    if isinstance(request, MountRequest):
+        return "mount", request.mountpoint
+    if isinstance(request, GuardRequest):
+        return "guard", request.mountpoint
+    return "request", None
