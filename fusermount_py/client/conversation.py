@@ -13,7 +13,7 @@ import errno
 from fusermount_py import stdio
 from fusermount_py.client import replies
 from fusermount_py.client.device import Device, is_fuse
-from fusermount_py.client.errors import MountTimeout, from_stderr
+from fusermount_py.client.errors import MountError, MountTimeout, from_stderr
 from fusermount_py.client.turns import now
 
 TYPE_CHECKING = False  # typing: 10 ms
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 MARGIN_SECONDS = 2.0  # the helper's clock is the same as ours: let it say so itself
 _LOOK_SECONDS = 0.001  # poll(2) cannot wait for less
+_WATCH_SECONDS = 0.1  # between two looks whether the workers are alive
+_ENDED_SECONDS = 1.0  # one that has answered INIT may end: the status is on its way then
 
 
 def receive_device(helper: HelperProcess, deadline: float) -> Flow[Device | None]:
@@ -57,18 +59,22 @@ def await_status(
 
     ``seconds`` is what the server has for its answer to FUSE_INIT.
     """
-    deadline = now() + seconds + MARGIN_SECONDS
+    last_seen = now()
+    deadline = last_seen + seconds + MARGIN_SECONDS
     message = None
     while message is None:
         if now() >= deadline:
             raise MountTimeout(errno.ETIMEDOUT, "the helper sent no status", step="create")
-        look = deadline
-        if device.armed and not workers.is_decided():
-            if device.is_attached() is not False:
-                workers.release()
-            else:
-                look = min(deadline, now() + _LOOK_SECONDS)
-        message = yield from helper.listen(look, (workers.bell,))
+        if device.armed and not workers.is_decided() and device.is_attached() is not False:
+            workers.release()
+        if not workers.have_ended():
+            last_seen = now()
+        elif now() > last_seen + _ENDED_SECONDS:
+            raise MountError(
+                errno.EIO, "the workers ended before INIT was answered", step="workers"
+            )
+        pause = _WATCH_SECONDS if workers.is_decided() else _LOOK_SECONDS
+        message = yield from helper.listen(min(now() + pause, deadline), (workers.bell,))
         workers.hear()
         workers.complete()  # raises for one that failed
     if message.descriptors or not message.data or message.data.startswith(b"{"):

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import _signal  # type: ignore[import-not-found]  # signal: 4 ms for its enums
 import _socket  # socket: 7 ms
+import collections
 import errno
 import os
 import sys
@@ -30,6 +31,8 @@ _GRACE_SECONDS = 2.0  # our helper leaves within one when its client is gone
 _SAID_BYTES = 1 << 16  # of stderr, the last of it: the sentence that matters comes last
 _MESSAGE_BYTES = 1 << 16
 _FDS_SEEN = 16  # room for more than one, so that what should not be there is seen and closed
+
+_forgotten: collections.deque[int] = collections.deque()  # helpers of mounts nobody ended
 
 
 class Message:
@@ -54,6 +57,7 @@ class HelperProcess:
     def __init__(
         self, command: Sequence[str], arguments: Sequence[str], variables: Mapping[str, str]
     ) -> None:
+        _reap_forgotten()
         self.said = b""
         self.exit_status: int | None = None
         self._reaped = False
@@ -79,6 +83,7 @@ class HelperProcess:
                 setsigdef=(_signal.SIGCHLD, _signal.SIGINT, _signal.SIGPIPE),
             )
         except OSError as error:
+            self._reaped = True
             self._close()
             raise _not_started(command[0], error) from error
         finally:
@@ -189,9 +194,27 @@ class HelperProcess:
             os.close(descriptor)
         self._stderr = self._pidfd = -1
 
+    def __del__(self) -> None:
+        """A mount that was forgotten: let the helper go, and the next one reap it."""
+        if not self._reaped:
+            self._reaped = True
+            self._close()
+            _forgotten.append(self._pid)
+
     @staticmethod
     def _open(*descriptors: int) -> list[int]:
         return [descriptor for descriptor in descriptors if descriptor >= 0]
+
+
+def _reap_forgotten() -> None:
+    """Reap what ended after its mount had been forgotten; what still runs waits for its turn."""
+    for _ in range(len(_forgotten)):
+        pid = _forgotten.popleft()
+        try:
+            if os.waitpid(pid, os.WNOHANG) == (0, 0):
+                _forgotten.append(pid)
+        except ChildProcessError:
+            continue
 
 
 def _open_pidfd(pid: int) -> int:

@@ -76,6 +76,11 @@ class RollCall:
             raise self.failure
         return self._missing <= 0
 
+    def have_ended(self) -> bool:
+        """Whether threads had reported, and none of them is alive any more."""
+        with self._lock:
+            return bool(self._threads) and not any(each.is_alive() for each in self._threads)
+
     def release(self) -> None:
         """The device may be read: let the workers go."""
         self._decide()

@@ -183,6 +183,46 @@ def test_a_worker_that_fails_later_takes_its_mount_along(
     tell(story)
 
 
+def test_workers_that_die_during_init_end_the_mount(
+    tell: Tell, ours: Program, mountpoint: Path
+) -> None:
+    """
+    An exception in a thread tells nobody; the mount call must not wait five minutes for it.
+    """
+
+    def worker(prepared: client.Prepared) -> None:
+        prepared.worker_ready()
+        os.read(prepared.device, client.REQUEST_BYTES)
+
+    def story() -> None:
+        with client.prepare(mountpoint, helper=ours.path) as prepared:
+            Thread(target=worker, args=(prepared,)).start()
+            with pytest.raises(client.MountError, match="ended before INIT was answered"):
+                prepared.proceed()
+        and_again(mountpoint, ours.path)
+
+    tell(story)
+
+
+def test_a_mount_that_was_forgotten_leaves_nothing_for_the_next(
+    tell: Tell, ours: Program, mountpoint: Path
+) -> None:
+    """
+    Without a with-block there is only the garbage collector to notice.
+    """
+
+    def story() -> None:
+        client.prepare(mountpoint, helper=ours.path)
+        deadline = time.monotonic() + 10
+        state = Path(f"/proc/{children()[0]}/stat")
+        while state.read_text(encoding="ascii").split()[2] != "Z" and time.monotonic() < deadline:
+            time.sleep(0.005)
+        mount_hello(mountpoint, helper=ours.path).unmount()
+        assert [] == children()
+
+    tell(story)
+
+
 def test_an_init_refused_by_the_server_is_told_as_such(
     tell: Tell, ours: Program, mountpoint: Path
 ) -> None:

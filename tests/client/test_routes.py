@@ -180,6 +180,20 @@ def test_without_any_helper_an_ordinary_user_is_told_so(
     assert "neither fusermount3 nor fusermount is on PATH" in str(caught.value)
 
 
+@pytest.mark.parametrize("helper", ["/missing", "/etc/passwd", "/"])
+def test_a_helper_that_cannot_be_started_is_not_found(
+    tell: Tell, mountpoint: Path, helper: str
+) -> None:
+    """
+    Then what is wrong is the installation, and nothing about this mount.
+    """
+    with pytest.raises(client.HelperNotFound) as caught:
+        tell(lambda: client.prepare(mountpoint, helper=helper))
+
+    assert "spawn" == caught.value.step
+    assert helper in str(caught.value)
+
+
 def test_the_first_helper_on_path_is_taken(
     tell: Tell, ours: Program, mountpoint: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

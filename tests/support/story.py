@@ -5,6 +5,7 @@ Afterwards that process must be as it was before: descriptors, threads, children
 signal handlers, ids, mounts. Whatever the story was about, this is part of it.
 """
 
+import faulthandler
 import os
 import signal
 import threading
@@ -15,6 +16,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from fusermount_py import client
+from fusermount_py.client.device import connection_of
 from fusermount_py.hello import Hello
 from support.machine import SCRATCH
 from support.mount_table import mounts_below
@@ -22,7 +24,7 @@ from support.users import User
 
 Answer = TypeVar("Answer")
 
-LIVENESS = 50  # seconds: a story that hangs is killed, by an alarm that nothing handles
+LIVENESS = 40  # seconds, for a story that hangs; well within what pytest gives a test
 SETTLING = 5.0  # seconds for threads that have read ENODEV to end
 
 
@@ -30,13 +32,13 @@ def tell(user: User, story: Callable[..., Answer], *arguments: object) -> Answer
     """What `story` returns or raises as `user`; an AssertionError if it left anything."""
 
     def watched() -> Answer:
-        signal.signal(signal.SIGALRM, signal.SIG_DFL)
-        signal.alarm(LIVENESS)
+        threading.Thread(target=_end_a_hanging_story, daemon=True).start()
         before = possessions()
         try:
             answer = story(*arguments)
         except BaseException as error:
             error.add_note(traceback.format_exc())
+            _abort_own_mounts()
             raise
         deadline = time.monotonic() + SETTLING
         while possessions() != before and time.monotonic() < deadline:
@@ -49,6 +51,29 @@ def tell(user: User, story: Callable[..., Answer], *arguments: object) -> Answer
         return answer
 
     return user.call(watched)
+
+
+def _end_a_hanging_story() -> None:
+    time.sleep(LIVENESS)
+    faulthandler.dump_traceback(all_threads=True)
+    _abort_own_mounts()
+    os._exit(1)
+
+
+def _abort_own_mounts() -> None:
+    """
+    End the connections that this process serves, before it ends with files open on them.
+
+    Else its exit would wait for an answer to FLUSH that only it could give, for ever, and every
+    ps(1) on this machine with it.
+    """
+    for name in os.listdir("/proc/self/fd"):
+        if (connection := connection_of(int(name))) is not None:
+            try:
+                abort = Path(f"/sys/fs/fuse/connections/{connection}/abort")
+                abort.write_text("1", encoding="ascii")
+            except OSError:
+                continue  # it has ended already
 
 
 def possessions() -> dict[str, object]:
