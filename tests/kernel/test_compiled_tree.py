@@ -54,7 +54,7 @@ def test_no_folder_is_listed_and_no_source_looked_for(ours: Program, caller: Use
 @pytest.mark.parametrize(
     "spoil",
     [
-        lambda path: path.write_bytes(bytes(16) + path.read_bytes()[16:]),
+        lambda path: path.write_bytes(b"\x0b\x0c\r\n" + bytes(60)),
         lambda path: path.write_bytes(b""),
         lambda path: path.unlink(),
     ],
