@@ -32,7 +32,7 @@ def find_helper(helper: str | os.PathLike[str] | None = None) -> Sequence[str]:
     """
     if helper is not None:
         path = os.fsdecode(helper)
-        return [path, os.path.basename(path)]
+        return [path, os.path.basename(path) or path]
     folders = os.get_exec_path()
     for name in _NAMES:
         for folder in folders:

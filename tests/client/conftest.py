@@ -8,7 +8,8 @@ from typing import TypeVar
 
 import pytest
 
-from support import story
+from support import kernel, story
+from support.machine import DEVICE
 from support.program import Program
 from support.users import User
 
@@ -69,6 +70,13 @@ def liar(home: Path, ours: Program) -> Callable[[str], str]:
         return str(path)
 
     return make
+
+
+@pytest.fixture
+def synchronous(private_machine: None) -> bool:
+    """Whether this kernel has synchronous INIT at all (6.18 and later)."""
+    with DEVICE.open("rb", buffering=0) as device:
+        return kernel.arm_sync_init(device)
 
 
 @pytest.fixture
