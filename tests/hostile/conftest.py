@@ -5,8 +5,9 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
+from support.faults import injected
 from support.program import Program
-from support.weakened import Change, weaken
+from support.weakened import Change, Target, weaken
 
 
 @pytest.fixture
@@ -23,3 +24,19 @@ def weakened(nothing_left: None) -> Iterator[Callable[..., Program]]:
     for program, place in made:
         program.clean_up()
         shutil.rmtree(place)
+
+
+@pytest.fixture
+def target(
+    request: pytest.FixtureRequest, ours: Program, weakened: Callable[..., Program]
+) -> Target:
+    """Of a test that is marked with `against(...)`."""
+    changes: tuple[Change, ...] = request.param
+    return Target(weakened(*changes) if changes else ours, is_weak=bool(changes))
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """How many faults there were, in the output of every run."""
+    if injected:
+        counts = ", ".join(f"{count} {kind}" for kind, count in injected.items())
+        terminalreporter.write_line(f"faults injected at system calls: {counts}")

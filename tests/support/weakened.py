@@ -9,6 +9,8 @@ import shutil
 from pathlib import Path
 from typing import NamedTuple
 
+import pytest
+
 from support import machine
 from support.program import Program
 
@@ -35,7 +37,22 @@ def weaken(*changes: Change) -> tuple[Program, Path]:
         text = file.read_text(encoding="utf-8")
         assert 1 == text.count(change.old), f"{change.path} has changed: {change.old!r}"
         file.write_text(text.replace(change.old, change.new), encoding="utf-8")
-    machine.make(
-        f"--directory={source / 'packaging'}", "install", f"PREFIX={place}", f"SOURCE={source}"
-    )
+    where = (f"--directory={source / 'packaging'}", f"PREFIX={place}", f"SOURCE={source}")
+    try:
+        machine.make(*where, "install")
+    except BaseException:
+        shutil.rmtree(place)
+        raise
     return Program(str(place / "bin" / "fusermount3")), place
+
+
+class Target(NamedTuple):
+    """What is attacked: ours, or a copy without the defence."""
+
+    program: Program
+    is_weak: bool
+
+
+def against(*changes: Change) -> pytest.MarkDecorator:
+    """Runs the test twice, on ours and on a copy with these changes: its fixture `target`."""
+    return pytest.mark.parametrize("target", [(), changes], indirect=True, ids=["ours", "weakened"])
