@@ -1,10 +1,12 @@
-"""One line of mountinfo, as the kernel writes it."""
+"""One line of mountinfo, and one answer of statmount, as the kernel writes them."""
+
+import struct
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fusermount_py.helper.mount_entry import parse, unescape
+from fusermount_py.helper.mount_entry import STATMOUNT_MASK, parse, parse_statmount, unescape
 
 LINE = (
     b"36 35 0:42 / /mnt/demo rw,nosuid,nodev shared:1 master:2 "
@@ -100,3 +102,44 @@ def test_the_owner_is_the_whole_number(options: bytes, owner: int | None) -> Non
     line = LINE.replace(b"rw,user_id=1000,group_id=1000", options)
 
     assert owner == parse(line).owner
+
+
+def answer(mask: int, mount_id: int, *strings: bytes) -> bytes:
+    """The kernel's struct statmount: options, type and mountpoint lie behind its 512 bytes."""
+    options, fstype, mountpoint = (len(b"\0".join((b"", *strings[:n], b""))) for n in range(3))
+    fields = struct.pack("=IIQ20xI16xI48xI", 0, options, mask, fstype, mount_id, mountpoint)
+    return fields.ljust(512, b"\0") + b"\0".join((b"", *strings, b""))
+
+
+@given(st.binary().filter(lambda name: b"\0" not in name))
+def test_an_answer_of_statmount_is_read_as_the_line_is(name: bytes) -> None:
+    """
+    There nothing is escaped and nothing separates: no name can be more than a name.
+    """
+    mount = parse_statmount(
+        answer(STATMOUNT_MASK, 36, b"user_id=1000,group_id=1000", b"fuse", b"/" + name)
+    )
+
+    assert b"/" + name == mount.mountpoint.encode("utf-8", "surrogateescape")
+    assert (36, "fuse", True, 1000) == (mount.id, mount.fstype, mount.is_fuse, mount.owner)
+
+
+@pytest.mark.parametrize("missing", [1 << bit for bit in range(64) if STATMOUNT_MASK >> bit & 1])
+def test_an_answer_that_lacks_what_is_judged_is_refused_as_a_value(missing: int) -> None:
+    """
+    Linux before 6.11 does not know a mount's options: an owner must not be read from zeros.
+    """
+    with pytest.raises(ValueError, match="not all"):
+        parse_statmount(answer(STATMOUNT_MASK & ~missing, 36, b"user_id=0", b"fuse", b"/mnt"))
+
+
+@given(st.binary(max_size=700))
+def test_any_other_answer_is_refused_as_a_value(content: bytes) -> None:
+    """
+    An answer that was cut off must lead to the table, not to an end without a sentence.
+    """
+    mask = struct.pack("=Q", STATMOUNT_MASK)
+    try:
+        parse_statmount(content[:8] + mask + content[16:])
+    except ValueError:
+        return
