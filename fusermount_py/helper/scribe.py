@@ -71,8 +71,11 @@ class Scribe:
     def record(self, mount: int, options: list[str]) -> None:
         """Have these options recorded for the mount that this fd is of."""
         words = ",".join(utab_record.recordable(options))
-        if words:
-            self._ask(f"{mount_table.mount_id(mount)} {words}")
+        try:
+            if words:
+                self._ask(f"{mount_table.mount_id(mount)} {words}")
+        except OSError:
+            return  # no descriptor left to read /proc with: the mount stands all the same
 
     def watch(self, entry: "Mount | None") -> None:
         """Point at a mount that is about to be taken; returns when the scribe has looked at it."""
@@ -86,8 +89,11 @@ class Scribe:
         answer: bytes | None = _KNOWN
         while answer:
             answer = self._hear()
-        if answer is not None:
-            posix.waitpid(self._child, 0)
+        try:
+            if answer is not None:
+                posix.waitpid(self._child, 0)
+        except ChildProcessError:
+            return  # SIGCHLD is ignored, where no launcher has reset it
 
     def _ask(self, question: str) -> None:
         try:
