@@ -12,6 +12,7 @@ import itertools
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 
 from fusermount_py.admin import processes, sockets
 from fusermount_py.admin.processes import Process
@@ -71,7 +72,7 @@ def read_all() -> list[Handshake]:
 def _helpers() -> Iterator[tuple[Process, MountRequest]]:
     for pid in processes.pids():
         try:
-            process = processes.read(pid)
+            process = processes.in_time(partial(processes.read, pid))
             if process.command in _NAMES or process.command.startswith("python"):
                 request = _request(processes.command_line(pid), processes.environment(pid))
                 if isinstance(request, MountRequest):

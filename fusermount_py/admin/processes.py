@@ -1,23 +1,27 @@
 """
-Processes, from those files of /proc that no process and no file system can make us wait for.
+Processes, as /proc shows them; none of them can make us wait.
 
     every process -> the names of its open files -> who holds which FUSE device
 
 ``readlink`` on /proc/PID/fd/N and a read of /proc/PID/fdinfo/N ask the kernel alone; a ``stat``
-through them would ask the file system. /proc/PID/cmdline takes a lock that a process blocked on a
-hung mount may hold, so a process is called by its ``comm``; `command_line` waits with a clock.
+through them would ask the file system. But most files of /proc/PID take locks that the process may
+hold while it waits, for a hung mount say: ps then hangs. So each is read in a thread that we leave
+behind when it takes too long, and a process is called by its ``comm``, which takes no such lock.
 """
 
 import os
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
+from typing import TypeVar
 
+Answer = TypeVar("Answer")
 _INITIAL_PID_NAMESPACE = 0xEFFFFFFC  # include/linux/proc_ns.h: PROC_PID_INIT_INO
 _TICKS = os.sysconf("SC_CLK_TCK")
-_COMMAND_LINE_SECONDS = 0.2
+_READ_SECONDS = 0.5
 _IDENTIFYING_RELEASE = (6, 18)  # from here on fdinfo names the connection of a device
 
 
@@ -60,16 +64,40 @@ def take_snapshot() -> Snapshot:
     snapshot = Snapshot(is_whole=_is_whole(), tells_connections=_release() >= _IDENTIFYING_RELEASE)
     for pid in pids():
         try:
-            connections = _devices_of(pid)
-            if connections:
-                _enter(snapshot, read(pid), connections)
-        except PermissionError:
+            holder, connections = in_time(partial(_holder, pid))
+            if holder is not None:
+                _enter(snapshot, holder, connections)
+        except (PermissionError, TimeoutError):
             uid = real_uid(pid)
             if uid is not None:
                 snapshot.hidden.add(uid)
         except OSError:
             continue  # it has ended
     return snapshot
+
+
+def in_time(work: Callable[[], Answer]) -> Answer:
+    """What ``work`` returns or raises; TimeoutError if it is still at it after half a second."""
+    answers: list[Answer] = []
+    errors: list[OSError] = []
+
+    def run() -> None:
+        try:
+            answers.append(work())
+        except OSError as error:
+            errors.append(error)
+
+    thread = threading.Thread(target=run, daemon=True)  # blocked for ever, it ends with us
+    thread.start()
+    thread.join(_READ_SECONDS)
+    if answers:
+        return answers[0]
+    raise errors[0] if errors else TimeoutError
+
+
+def _holder(pid: int) -> tuple[Process | None, set[int | None]]:
+    connections = _devices_of(pid)
+    return read(pid) if connections else None, connections
 
 
 def _enter(snapshot: Snapshot, process: Process, connections: set[int | None]) -> None:
@@ -150,7 +178,8 @@ def read(pid: int) -> Process:
 def real_uid(pid: int) -> int | None:
     """The real user id; None if the process is gone."""
     try:
-        return int(_text(f"/proc/{pid}/status").partition("\nUid:")[2].split(None, 1)[0])
+        status = in_time(lambda: _text(f"/proc/{pid}/status"))
+        return int(status.partition("\nUid:")[2].split(None, 1)[0])
     except (OSError, IndexError):
         return None
 
@@ -162,13 +191,17 @@ def thread_count(pid: int) -> int:
 
 def work_done(pid: int) -> tuple[int, ...]:
     """What grows while a process works: processor time, reads and writes. OSError: gone, hidden."""
-    _, fields = _stat(pid)
-    return int(fields[11]) + int(fields[12]), *_system_calls(pid)
+
+    def work() -> tuple[int, ...]:
+        _, fields = _stat(pid)
+        return int(fields[11]) + int(fields[12]), *_system_calls(pid)
+
+    return in_time(work)
 
 
 def has_written(pid: int) -> bool:
     """Whether it has ever written anything, such as an answer to FUSE_INIT."""
-    return _system_calls(pid)[1] > 0
+    return in_time(lambda: _system_calls(pid))[1] > 0
 
 
 def _system_calls(pid: int) -> tuple[int, int]:
@@ -178,29 +211,24 @@ def _system_calls(pid: int) -> tuple[int, int]:
 
 def command_line(pid: int) -> list[bytes]:
     """Its arguments; empty if they cannot be had, or not at once."""
-    return _read_in_time(f"/proc/{pid}/cmdline")
+    return _words(f"/proc/{pid}/cmdline")
 
 
 def environment(pid: int) -> dict[bytes, bytes]:
     """The environment it was started with; empty if it cannot be had, or not at once."""
-    pairs = (word.partition(b"=") for word in _read_in_time(f"/proc/{pid}/environ"))
+    pairs = (word.partition(b"=") for word in _words(f"/proc/{pid}/environ"))
     return {name: value for name, _, value in pairs}
 
 
-def _read_in_time(path: str) -> list[bytes]:
-    words: list[bytes] = []
+def _words(path: str) -> list[bytes]:
+    def work() -> list[bytes]:
+        with open(path, "rb") as file:
+            return file.read().removesuffix(b"\0").split(b"\0")
 
-    def work() -> None:
-        try:
-            with open(path, "rb") as file:
-                words.extend(file.read().removesuffix(b"\0").split(b"\0"))
-        except OSError:
-            return
-
-    thread = threading.Thread(target=work, daemon=True)  # blocked for ever, it ends with us
-    thread.start()
-    thread.join(_COMMAND_LINE_SECONDS)
-    return [] if thread.is_alive() else words
+    try:
+        return in_time(work)
+    except OSError:
+        return []
 
 
 def _stat(pid: int) -> tuple[str, list[str]]:

@@ -8,6 +8,7 @@ Who keeps a mount busy, from /proc alone.
 
 import os
 from dataclasses import dataclass
+from functools import partial
 
 from fusermount_py.admin import processes
 from fusermount_py.helper.mount_entry import MountEntry
@@ -32,13 +33,18 @@ def find(entry: MountEntry) -> list[User]:
     """Those that we may see; a file that is only mapped into memory is not found."""
     found = []
     for pid in processes.pids():
-        how = _use(pid, entry)
-        if how:
-            try:
-                found.append(User(pid, processes.read(pid).command, how))
-            except OSError:
-                continue  # it has ended
+        try:
+            user = processes.in_time(partial(_user, pid, entry))
+        except OSError:
+            continue  # it has ended, or does not let itself be looked at
+        if user is not None:
+            found.append(user)
     return found
+
+
+def _user(pid: int, entry: MountEntry) -> User | None:
+    how = _use(pid, entry)
+    return User(pid, processes.read(pid).command, how) if how else None
 
 
 def mounts_on(entry: MountEntry, table: list[MountEntry]) -> list[str]:

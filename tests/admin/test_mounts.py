@@ -3,13 +3,12 @@
 import os
 import shutil
 import subprocess
-import threading
 from pathlib import Path
 
 import pytest
 
 from support import kernel
-from support.admin import Admin, Serve, ask_in_vain
+from support.admin import DISCONNECTED, Admin, Asking, Serve
 from support.program import Program
 from support.users import User
 
@@ -61,16 +60,13 @@ def test_a_server_that_sleeps_over_a_request_is_hung(
     A deadlocked server looks healthy to ps; only the requests that wait give it away.
     """
     served = serve(mountpoint, statfs=None)
-    asker = threading.Thread(target=ask_in_vain, args=(caller, mountpoint))
-    asker.start()
-    try:
-        while (row := admin.row(mountpoint))["waiting"] == 0:
-            continue
+    asking = Asking(caller, mountpoint)
+    while (row := admin.row(mountpoint))["waiting"] == 0:
+        continue
+    served.peer.kill()
 
-        assert ("hung", 1) == (row["state"], row["waiting"])
-    finally:
-        served.peer.kill()
-        asker.join()
+    assert ("hung", 1) == (row["state"], row["waiting"])
+    assert asking.errno() in DISCONNECTED
 
 
 def test_a_server_that_has_not_answered_init_is_starting(

@@ -2,7 +2,6 @@
 
 import os
 import signal
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from support import kernel
-from support.admin import Admin, Serve, ask_in_vain
+from support.admin import DISCONNECTED, Admin, Asking, Serve
 from support.mount_table import mount_at, mounts_at
 from support.users import User
 
@@ -147,15 +146,14 @@ def test_force_ends_what_waits_and_unmounts(
     A process that waits for a hung server keeps the mount busy: it must get its error first.
     """
     serve(mountpoint, statfs=None)
-    asker = threading.Thread(target=ask_in_vain, args=(caller, mountpoint))
-    asker.start()
+    asking = Asking(caller, mountpoint)
     while admin.row(mountpoint)["waiting"] == 0:
         continue
 
     result = admin.run("unmount", "--force", mountpoint, user=caller)
-    asker.join()
 
     assert (0, b"") == (result.exit_status, result.stderr)
+    assert asking.errno() in DISCONNECTED
     assert [] == mounts_at(mountpoint)
 
 
@@ -229,15 +227,14 @@ def test_an_aborted_connection_frees_who_waits_and_leaves_a_dead_mount(
     Processes in an endless wait are what abort is for.
     """
     served = serve(mountpoint, statfs=None)
-    asker = threading.Thread(target=ask_in_vain, args=(caller, mountpoint))
-    asker.start()
+    asking = Asking(caller, mountpoint)
     while admin.row(mountpoint)["waiting"] == 0:
         continue
 
     result = admin.run("abort", "--yes", mountpoint, user=caller)
-    asker.join()
 
     assert 0 == result.exit_status
+    assert asking.errno() in DISCONNECTED
     assert b"1 requests wait" in result.stdout
     assert f"Connection {served.connection} is aborted." in result.stdout.decode()
     assert 1 == len(mounts_at(mountpoint))

@@ -14,6 +14,7 @@ from support import machine
 from support.users import User
 
 PYTHON = os.path.realpath("/usr/bin/python3")
+COMMAND = "bin/fusermount-py"
 
 
 @pytest.fixture
@@ -55,7 +56,7 @@ def test_the_tree_is_roots_and_can_be_read_but_not_changed(prefix: Path) -> None
             mode = stat.S_IMODE(status.st_mode)
             if name == "bin/fusermount3":
                 assert 0o4755 == mode
-            elif stat.S_ISDIR(status.st_mode) or name == "lib/fusermount-py/guard":
+            elif stat.S_ISDIR(status.st_mode) or name in ("lib/fusermount-py/guard", COMMAND):
                 assert 0o755 == mode, name
             elif not stat.S_ISLNK(status.st_mode):
                 assert 0o644 == mode, name
