@@ -105,5 +105,5 @@ def count_fuse() -> int:
     # This table has the fewest words on each mount, and the kernel writes them anew for us. In it,
     # "source /mountpoint type options 0 0", spaces within a column are escaped, and options begin
     # with rw or ro: only a type can stand behind a space like this.
-    table = read("/proc/self/mounts")
-    return table.count(b" fuse ") + table.count(b" fuse.")
+    behind = read("/proc/self/mounts").split(b" fuse")[1:]
+    return sum(rest.startswith((b" ", b".")) for rest in behind)
