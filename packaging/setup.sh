@@ -13,6 +13,9 @@ if [[ $purpose != demo ]]; then
     # Real file systems, mounted through the helper by tests/filesystems.
     packages+=(sshfs openssh-sftp-server bindfs squashfuse squashfs-tools fuse-overlayfs
         unionfs-fuse archivemount python3-pyfuse3)
+    # What tests/packaging builds, reads and tries.
+    packages+=(dpkg-dev debhelper dh-python dh-apparmor lintian pybuild-plugin-pyproject
+        python3-all python3-build python3-hatchling pandoc mandoc man-db apparmor rpm)
 fi
 if [[ $purpose == kernels ]]; then
     packages+=(qemu-system-x86 busybox-static cpio kmod)

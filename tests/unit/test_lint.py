@@ -14,7 +14,15 @@ SOURCE = Path(__file__).parents[2]
 TOOLS = Path(sys.executable).parent
 C_SOURCES = sorted((SOURCE / "packaging" / "launcher").glob("*.c"))
 SHELL_SCRIPTS = [
-    path for path in (*SOURCE.glob(".ci/*"), *SOURCE.glob("packaging/**/*.sh")) if path.is_file()
+    path
+    for pattern in (
+        ".ci/*",
+        "packaging/**/*.sh",
+        "packaging/completion/*",
+        "packaging/debian/p*",
+    )
+    for path in SOURCE.glob(pattern)
+    if path.is_file() and path.suffix in ("", ".sh", ".bash")
 ]
 
 
