@@ -22,6 +22,10 @@ from support.users import User
 pytestmark = pytest.mark.timeout(900)
 
 
+# A close that "fails" here has closed nothing, so that a thread's end is missed: the clock's case.
+PATIENCE = {"_FUSE_PROCEED_TIMEOUT": "2", "_FUSE_INIT_TIMEOUT": "2"}
+
+
 class Flow:
     """One way through the helper: `run` it, then `judge` what is there."""
 
@@ -74,7 +78,8 @@ class SyncInit(Flow):
     """The status is the answer, the device comes first."""
 
     def run(self) -> str:
-        running = self.traced.start("--sync-init", "--", self.mountpoint)
+        words = ("--sync-init", "--", self.mountpoint)
+        running = self.traced.start(*words, environment=PATIENCE)
         return self.second_half(running)
 
     def second_half(self, running: Running) -> str:
@@ -96,7 +101,9 @@ class Create(SyncInit):
 
     def run(self) -> str:
         helper = self.traced.helper
-        running = helper.start_sync_init(self.mountpoint, user=self.traced.user)
+        running = helper.start_sync_init(
+            self.mountpoint, user=self.traced.user, environment=PATIENCE
+        )
         device = running.receive_device()
         tracer = self.traced.attach(running.process.pid)
         running.proceed()

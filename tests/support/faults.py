@@ -46,7 +46,7 @@ class Traced:
         self.log = machine.SCRATCH / "trace"
         self._fault: tuple[str, Point] | None = None
 
-    def start(self, *words: PathLike) -> Running:
+    def start(self, *words: PathLike, environment: dict[str, str] | None = None) -> Running:
         """The helper, with the fault that is on at the moment."""
         tracing: tuple[PathLike, ...] = (
             "-f",
@@ -57,7 +57,8 @@ class Traced:
             self.log,
             *self._inject(),
         )
-        return self.strace.start(*tracing, self.helper.path, *words, user=ROOT, argv0="strace")
+        command = (*tracing, self.helper.path, *words)
+        return self.strace.start(*command, user=ROOT, argv0="strace", environment=environment)
 
     def attach(self, pid: int) -> Running:
         """Trace a running helper from here on; returns when that has begun."""
@@ -97,13 +98,17 @@ class Traced:
             self.strace._started.clear()  # noqa: SLF001  # as above
 
     def _wake(self, over: threading.Event) -> None:
-        """SIGCONT, once, for whom strace sees stopped."""
+        """SIGCONT for whom strace sees stopped, once each time (each thread has its own count)."""
+        woken = 0
         while not over.is_set():
             log = self.log.read_bytes() if self.log.exists() else b""
-            stopped = re.search(rb"(\d+) +--- stopped by SIGSTOP", log)
-            if stopped:
-                os.kill(int(stopped[1]), signal.SIGCONT)
-                return
+            stops = re.findall(rb"(\d+) +--- stopped by SIGSTOP", log)
+            for process in stops[woken:]:
+                try:
+                    os.kill(int(process), signal.SIGCONT)
+                except ProcessLookupError:
+                    pass  # another of its threads was woken first, and it has ended
+            woken = len(stops)
             time.sleep(0.002)
 
     def points(self, *, everything: bool = False) -> list[Point]:
