@@ -29,6 +29,8 @@ Nothing of the calling process is changed, and all of this may be called from se
 
 from __future__ import annotations
 
+import errno
+
 from fusermount_py.client.attempt import Attempt
 from fusermount_py.client.errors import HelperNotFound, MountError, MountRefused, MountTimeout
 from fusermount_py.client.find_helper import find_helper
@@ -169,6 +171,11 @@ async def unmount_async(
 
 
 def _prepare(request: Request) -> Flow[Prepared]:
-    attempt = Attempt(request)
-    device = yield from attempt.prepare()
+    try:
+        attempt = Attempt(request)
+        device = yield from attempt.prepare()
+    except MountError:
+        raise
+    except OSError as error:  # no descriptors left, for instance
+        raise MountError(error.errno or errno.EIO, str(error), step="spawn") from error
     return Prepared(attempt, device)

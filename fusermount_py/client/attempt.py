@@ -75,7 +75,7 @@ class Attempt:
         try:
             yield from self._all_ready()
             if not self._classic and self._helper and self.device:
-                self._helper.proceed()
+                self._helper.comm.proceed()
                 yield from conversation.await_status(
                     self._helper, self.device, self.workers, self.request.init_seconds
                 )
@@ -128,8 +128,10 @@ class Attempt:
             if self.device.armed and connection is None:
                 yield Until((), now() + _LOOK_SECONDS)  # for a thread on its way into the kernel
                 wake_blocked_readers()
-        yield from self._before.take_back(self.request.command, self.mount_id, connection)
-        yield from self._see_workers_home()
+        try:
+            yield from self._before.take_back(self.request.command, self.mount_id, connection)
+        finally:
+            yield from self._see_workers_home()
 
     def _ask(self, *, sync_init: bool) -> Flow[Device | None]:
         """Start a helper and take its device; None if it does not know --sync-init."""

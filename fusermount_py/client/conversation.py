@@ -20,7 +20,8 @@ TYPE_CHECKING = False  # typing: 10 ms
 if TYPE_CHECKING:
     from typing import NoReturn
 
-    from fusermount_py.client.helper_process import HelperProcess, Message
+    from fusermount_py.client.comm import Message
+    from fusermount_py.client.helper_process import HelperProcess
     from fusermount_py.client.roll_call import RollCall
     from fusermount_py.client.turns import Flow
 

@@ -54,12 +54,13 @@ class Device:
         return connection_of(self.descriptor)
 
     def is_attached(self) -> bool | None:
-        """Whether a mount is behind it; None where /proc, which would tell, is missing."""
+        """Whether a mount is behind it; None if that cannot be read (no /proc, no descriptor)."""
         if not self.armed:
             return not self.disconnected(0.0)
-        if self.connection() is not None:
-            return True
-        return False if os.path.exists("/proc/self/fdinfo") else None
+        try:
+            return _read_connection(self.descriptor) is not None
+        except OSError:
+            return None
 
     def disconnected(self, seconds: float | None) -> bool:
         """Wait for the end of the connection of an attached device; False if time ran out."""
@@ -72,11 +73,16 @@ class Device:
 
     def end(self) -> None:
         """Close the device itself, and keep its number: from now on it reads as end of file."""
-        if not self._ended:
+        if self._ended:
+            return
+        try:
             nothing = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
-            os.dup2(nothing, self.descriptor, inheritable=False)
-            os.close(nothing)
-            self._ended = True
+        except OSError:  # no descriptor left: better no number than a mount
+            self.close()
+            return
+        os.dup2(nothing, self.descriptor, inheritable=False)
+        os.close(nothing)
+        self._ended = True
 
     def close(self) -> None:
         """Give the number back; only when no thread can be on its way to read it."""
@@ -92,10 +98,14 @@ class Device:
 def connection_of(descriptor: int) -> int | None:
     """The number of an open FUSE device's connection; None where there is none to be seen."""
     try:
-        with open(f"/proc/self/fdinfo/{descriptor}", "rb", buffering=0) as file:
-            number = file.read(4096).partition(b"fuse_connection:")[2].split(None, 1)
+        return _read_connection(descriptor)
     except OSError:
         return None
+
+
+def _read_connection(descriptor: int) -> int | None:
+    with open(f"/proc/self/fdinfo/{descriptor}", "rb", buffering=0) as file:
+        number = file.read(4096).partition(b"fuse_connection:")[2].split(None, 1)
     return int(number[0]) if number else None
 
 

@@ -9,13 +9,12 @@ container for instance, that needs PATH; the setuid one throws everything away b
 from __future__ import annotations
 
 import _signal  # type: ignore[import-not-found]  # signal: 4 ms for its enums
-import _socket  # socket: 7 ms
 import collections
 import errno
 import os
-import sys
 
 from fusermount_py import stdio
+from fusermount_py.client.comm import END, Comm
 from fusermount_py.client.errors import HelperNotFound, MountError
 from fusermount_py.client.turns import Until, now, readable
 from fusermount_py.helper import protocol
@@ -24,31 +23,15 @@ TYPE_CHECKING = False  # typing: 10 ms
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
+    from fusermount_py.client.comm import Message
     from fusermount_py.client.turns import Flow
 
 _COMM_FD = 3
+_NOT_THERE = (errno.ENOENT, errno.ENOTDIR, errno.EACCES, errno.ENOEXEC, errno.ELOOP)
 _GRACE_SECONDS = 2.0  # our helper leaves within one when its client is gone
 _SAID_BYTES = 1 << 16  # of stderr, the last of it: the sentence that matters comes last
-_MESSAGE_BYTES = 1 << 16
-_FDS_SEEN = 16  # room for more than one, so that what should not be there is seen and closed
 
 _forgotten: collections.deque[int] = collections.deque()  # helpers of mounts nobody ended
-
-
-class Message:
-    """What one recvmsg brought; empty data means that the helper's end is closed."""
-
-    __slots__ = ("data", "descriptors", "truncated")
-
-    def __init__(self, data: bytes, descriptors: list[int], *, truncated: bool) -> None:
-        self.data = data
-        self.descriptors = descriptors
-        self.truncated = truncated
-
-    def close(self) -> None:
-        """Let go of the descriptors that nobody took out."""
-        while self.descriptors:
-            os.close(self.descriptors.pop())
 
 
 class HelperProcess:
@@ -60,13 +43,13 @@ class HelperProcess:
         _reap_forgotten()
         self.said = b""
         self.exit_status: int | None = None
-        self._reaped = False
-        # Message boundaries carry the protocol: one message is one step of it.
-        ours, theirs = _socket.socketpair(_socket.AF_UNIX, _socket.SOCK_SEQPACKET)
-        self.comm = _socket.socket(fileno=stdio.clear_of_stdio(ours.detach()))
-        self.comm.setblocking(False)
-        their_comm = stdio.clear_of_stdio(theirs.detach())
-        self._stderr, their_stderr = stdio.pipe()
+        self._reaped = True  # as long as there is nothing to reap
+        self._pid = self._pidfd = -1
+        try:
+            self.comm = Comm()
+            self._stderr, their_stderr = stdio.pipe()
+        except OSError as error:
+            raise _not_started(command[0], error) from error
         os.set_blocking(self._stderr, False)
         try:
             self._pid = os.posix_spawn(
@@ -77,19 +60,19 @@ class HelperProcess:
                     (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
                     (os.POSIX_SPAWN_OPEN, 1, os.devnull, os.O_WRONLY, 0),
                     (os.POSIX_SPAWN_DUP2, their_stderr, 2),
-                    (os.POSIX_SPAWN_DUP2, their_comm, _COMM_FD),
+                    (os.POSIX_SPAWN_DUP2, self.comm.theirs, _COMM_FD),
                 ),
                 setsigmask=(),
                 setsigdef=(_signal.SIGCHLD, _signal.SIGINT, _signal.SIGPIPE),
             )
         except OSError as error:
-            self._reaped = True
             self._close()
             raise _not_started(command[0], error) from error
         finally:
-            os.close(their_comm)
+            self.comm.hand_over()
             os.close(their_stderr)
-        self._pidfd = _open_pidfd(self._pid)
+        self._pidfd = self._watch()
+        self._reaped = False
 
     def listen(self, deadline: float, also: Collection[int] = ()) -> Flow[Message | None]:
         """The next message; None if the deadline, or a reader of ``also``, came first."""
@@ -97,21 +80,13 @@ class HelperProcess:
             watched = [self.comm.fileno(), *self._open(self._stderr, self._pidfd), *also]
             ready = yield Until(watched, deadline)
             self._hear()
-            if (message := self._receive()) is not None:
+            if (message := self.comm.receive()) is not None:
                 return message
             if self._pidfd in ready:
                 # A message sent just before the end has been looked for: that was all.
-                return Message(b"", [], truncated=False)
+                return END
             if now() >= deadline or any(descriptor in ready for descriptor in also):
                 return None
-
-    def proceed(self) -> None:
-        """Send the proceed byte. A helper that is gone is noticed by the next listen()."""
-        try:
-            self.comm.send(protocol.PROCEED, _socket.MSG_NOSIGNAL)
-        except OSError as error:
-            if error.errno not in (errno.EPIPE, errno.ECONNRESET, errno.ENOTCONN):
-                raise
 
     def end(self, grace: float = _GRACE_SECONDS) -> Flow[int | None]:
         """
@@ -119,11 +94,6 @@ class HelperProcess:
 
         Returns the exit status, None if somebody else in this process reaped it. No zombie stays.
         """
-        try:  # noqa: SIM105  # contextlib: 4 ms
-            # Another thread may be waiting for it, and what is polled is not closed by close().
-            self.comm.shutdown(_socket.SHUT_RDWR)
-        except OSError:
-            pass  # it has been closed, by them or by us
         self.comm.close()
         return (yield from self.exited(grace))
 
@@ -140,24 +110,6 @@ class HelperProcess:
             self._reap()
             self._close()
         return self.exit_status
-
-    def _receive(self) -> Message | None:
-        try:
-            data, ancillary, flags, _ = self.comm.recvmsg(
-                _MESSAGE_BYTES, _socket.CMSG_SPACE(4 * _FDS_SEEN), _socket.MSG_CMSG_CLOEXEC
-            )
-        except BlockingIOError:
-            return None
-        except ConnectionResetError:  # it left without reading what we sent
-            return Message(b"", [], truncated=False)
-        descriptors = [
-            int.from_bytes(rights[start : start + 4], sys.byteorder)
-            for _, kind, rights in ancillary
-            if kind == _socket.SCM_RIGHTS
-            for start in range(0, len(rights) - 3, 4)
-        ]
-        truncated = bool(flags & (_socket.MSG_CTRUNC | _socket.MSG_TRUNC))
-        return Message(data, descriptors, truncated=truncated)
 
     def _hear(self) -> None:
         """Take what stderr holds, so that a talkative helper never waits for us."""
@@ -190,9 +142,21 @@ class HelperProcess:
     def _close(self) -> None:
         self.comm.close()
         self._hear()
-        for descriptor in self._open(self._stderr, getattr(self, "_pidfd", -1)):
+        for descriptor in self._open(self._stderr, self._pidfd):
             os.close(descriptor)
         self._stderr = self._pidfd = -1
+
+    def _watch(self) -> int:
+        """A descriptor that is readable when the helper has ended; -1 if it has, and is reaped."""
+        try:
+            return stdio.clear_of_stdio(os.pidfd_open(self._pid))
+        except ProcessLookupError:  # SIGCHLD is ignored here
+            return -1
+        except OSError as error:  # no descriptor left
+            os.kill(self._pid, _signal.SIGKILL)
+            os.waitpid(self._pid, 0)
+            self._close()
+            raise _not_started("helper", error) from error
 
     def __del__(self) -> None:
         """A mount that was forgotten: let the helper go, and the next one reap it."""
@@ -217,14 +181,7 @@ def _reap_forgotten() -> None:
             continue
 
 
-def _open_pidfd(pid: int) -> int:
-    try:
-        return stdio.clear_of_stdio(os.pidfd_open(pid))
-    except ProcessLookupError:  # SIGCHLD is ignored here, and the helper is through already
-        return -1
-
-
 def _not_started(path: str, error: OSError) -> MountError:
     message = f"{path}: {error.strerror}"
-    kind = MountError if error.errno in (errno.EAGAIN, errno.ENOMEM) else HelperNotFound
+    kind = HelperNotFound if error.errno in _NOT_THERE else MountError
     return kind(error.errno or errno.ENOENT, message, step="spawn")

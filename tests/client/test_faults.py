@@ -2,6 +2,7 @@
 
 import errno
 import os
+import resource
 import signal
 import time
 from collections.abc import Callable
@@ -340,6 +341,37 @@ def test_a_client_killed_in_the_middle_leaves_nothing(
         time.sleep(0.01)
 
     assert [] == mounts_at(mountpoint)
+
+
+@pytest.mark.parametrize("sync_init", ["auto", "never"])
+def test_a_process_without_descriptors_left_gets_an_answer(
+    tell: Tell, ours: Program, mountpoint: Path, sync_init: SyncInit
+) -> None:
+    """
+    Servers with thousands of clients run out of them, and then mount one more.
+    """
+
+    def story() -> None:
+        before = resource.getrlimit(resource.RLIMIT_NOFILE)
+        first_free = os.dup(0)
+        os.close(first_free)
+        failures = 0
+        for spare in range(0, 42, 3):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (first_free + spare, before[1]))
+            mounted = None
+            try:
+                mounted = mount_hello(mountpoint, helper=ours.path, sync_init=sync_init)
+            except client.MountError:
+                failures += 1
+            finally:
+                resource.setrlimit(resource.RLIMIT_NOFILE, before)
+            if mounted is not None:
+                mounted.unmount()
+            assert [] == mounts_at(mountpoint)
+            assert [] == children()
+        assert failures in range(1, 14)
+
+    tell(story)
 
 
 @pytest.mark.parametrize("how", ["read", "poll", "epoll_ctl"])
