@@ -70,7 +70,7 @@ def _growth(axes: Axes, by_table_size: dict[int, Times]) -> None:
                 marker=".",
                 label=f"{name}: {NAMES[program]}",
             )
-    axes.set_ylim(bottom=0)
+    axes.set_ylim(0, 1.5 * axes.get_ylim()[1])  # room for the legend
     axes.set_xlabel("other mounts in the table", fontsize=8)
     axes.set_ylabel("milliseconds (median)", fontsize=8)
     axes.legend(fontsize=7)
