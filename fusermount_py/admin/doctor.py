@@ -4,8 +4,8 @@ from collections.abc import Iterator
 
 import click
 
-from fusermount_py.admin import checks, rehearsal, screen
-from fusermount_py.admin.checks import FAILED, OK, WARNING, Finding
+from fusermount_py.admin import checks_of_helper, checks_of_machine, rehearsal, screen
+from fusermount_py.admin.finding import FAILED, OK, WARNING, Finding
 from fusermount_py.client.errors import HelperNotFound
 from fusermount_py.client.find_helper import find_helper
 
@@ -35,13 +35,13 @@ def doctor(*, mountpoint: str | None, options: str, as_json: bool) -> None:
 
 
 def _all(mountpoint: str | None, options: str) -> Iterator[Finding]:
-    yield checks.device()  # opening it loads a module that is not there yet
-    yield checks.module()
-    yield from checks.helper()
-    yield from checks.process()
-    yield checks.kernel()
-    yield from checks.configuration()
-    yield checks.control()
+    yield checks_of_machine.device()  # opening it loads a module that is not there yet
+    yield checks_of_machine.module()
+    yield from checks_of_helper.helper()
+    yield from checks_of_helper.process()
+    yield checks_of_machine.kernel()
+    yield from checks_of_machine.configuration()
+    yield checks_of_machine.control()
     if mountpoint is not None:
         yield from _rehearse(mountpoint, options)
 

@@ -9,8 +9,9 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from fusermount_py.admin import aside, connections, processes
-from fusermount_py.admin.processes import Process, Snapshot
+from fusermount_py.admin import aside, connections, device_holders, processes
+from fusermount_py.admin.device_holders import Snapshot
+from fusermount_py.admin.processes import Process
 from fusermount_py.admin.states import ALIVE, DEAD, HUNG, STARTING, UNKNOWN
 from fusermount_py.helper.kernel import mount_table
 from fusermount_py.helper.mount_entry import MountEntry
@@ -88,7 +89,7 @@ def read_all(
     entries = [entry for entry in fuse_entries(table) if chosen(entry)]
     if not entries:
         return []
-    snapshot = processes.take_snapshot()
+    snapshot = device_holders.take_snapshot()
     numbers = {entry.id: connections.number_of(entry.device) for entry in entries}
     waiting = {number: connections.waiting(number) for number in set(numbers.values())}
     states = _States(snapshot, waiting, ask=ask)

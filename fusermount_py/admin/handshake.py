@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from fusermount_py.admin import processes, sockets
+from fusermount_py.admin.patience import in_time
 from fusermount_py.admin.processes import Process
 from fusermount_py.helper.errors import UsageError
 from fusermount_py.helper.request import MountRequest, parse
@@ -72,7 +73,7 @@ def read_all() -> list[Handshake]:
 def _helpers() -> Iterator[tuple[Process, MountRequest]]:
     for pid in processes.pids():
         try:
-            process = processes.in_time(partial(processes.read, pid))
+            process = in_time(partial(processes.read, pid))
             if process.command in _NAMES or process.command.startswith("python"):
                 request = _request(processes.command_line(pid), processes.environment(pid))
                 if isinstance(request, MountRequest):

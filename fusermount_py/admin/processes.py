@@ -1,28 +1,19 @@
 """
-Processes, as /proc shows them; none of them can make us wait.
-
-    every process -> the names of its open files -> who holds which FUSE device
+Processes, as /proc shows them.
 
 ``readlink`` on /proc/PID/fd/N and a read of /proc/PID/fdinfo/N ask the kernel alone; a ``stat``
-through them would ask the file system. But most files of /proc/PID take locks that the process may
-hold while it waits, for a hung mount say: ps then hangs. So each is read in a thread that we leave
-behind when it takes too long, and a process is called by its ``comm``, which takes no such lock.
+through them would ask the file system. A process is called by its ``comm``, which takes no lock of
+the process; whoever reads anything else here goes through `patience.in_time`.
 """
 
 import os
-import threading
 import time
-from collections import defaultdict
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
-from functools import partial
-from typing import TypeVar
+from collections.abc import Iterator
+from dataclasses import dataclass
 
-Answer = TypeVar("Answer")
-_INITIAL_PID_NAMESPACE = 0xEFFFFFFC  # include/linux/proc_ns.h: PROC_PID_INIT_INO
+from fusermount_py.admin.patience import in_time
+
 _TICKS = os.sysconf("SC_CLK_TCK")
-_READ_SECONDS = 0.5
-_IDENTIFYING_RELEASE = (6, 18)  # from here on fdinfo names the connection of a device
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,88 +29,6 @@ class Process:
     @property
     def is_stopped(self) -> bool:
         return self.state in ("T", "t")
-
-
-@dataclass(slots=True)
-class Snapshot:
-    """Who holds what, at one moment."""
-
-    holders: dict[int, list[Process]] = field(default_factory=lambda: defaultdict(list))
-    unidentified: list[Process] = field(default_factory=list)  # of a device, we cannot say which
-    hidden: set[int] = field(default_factory=set)  # the users whose processes we could not read
-    is_whole: bool = True  # there are no other processes than those in this /proc
-    tells_connections: bool = False
-
-    def sees_all_of(self, owner: int | None) -> bool:
-        """
-        Whether a device of this user's that nobody holds here is held by nobody at all.
-
-        A server has the real uid of who mounted, or is root's own work and seen by root.
-        """
-        return self.is_whole and owner not in self.hidden and os.getuid() in (0, owner)
-
-
-def take_snapshot() -> Snapshot:
-    """Every process that holds a FUSE device."""
-    snapshot = Snapshot(is_whole=_is_whole(), tells_connections=_release() >= _IDENTIFYING_RELEASE)
-    for pid in pids():
-        try:
-            holder, connections = in_time(partial(_holder, pid))
-            if holder is not None:
-                _enter(snapshot, holder, connections)
-        except (PermissionError, TimeoutError):
-            uid = real_uid(pid)
-            if uid is not None:
-                snapshot.hidden.add(uid)
-        except OSError:
-            continue  # it has ended
-    return snapshot
-
-
-def in_time(work: Callable[[], Answer]) -> Answer:
-    """What ``work`` returns or raises; TimeoutError if it is still at it after half a second."""
-    answers: list[Answer] = []
-    errors: list[OSError] = []
-
-    def run() -> None:
-        try:
-            answers.append(work())
-        except OSError as error:
-            errors.append(error)
-
-    thread = threading.Thread(target=run, daemon=True)  # blocked for ever, it ends with us
-    thread.start()
-    thread.join(_READ_SECONDS)
-    if answers:
-        return answers[0]
-    raise errors[0] if errors else TimeoutError
-
-
-def _holder(pid: int) -> tuple[Process | None, set[int | None]]:
-    connections = _devices_of(pid)
-    return read(pid) if connections else None, connections
-
-
-def _enter(snapshot: Snapshot, process: Process, connections: set[int | None]) -> None:
-    for connection in connections:
-        if connection is None:
-            snapshot.unidentified.append(process)
-        else:
-            snapshot.tells_connections = True
-            snapshot.holders[connection].append(process)
-
-
-def _is_whole() -> bool:
-    """Whether this /proc is of the first pid namespace and hides nobody (hidepid)."""
-    try:
-        first = os.stat("/proc/self/ns/pid").st_ino == _INITIAL_PID_NAMESPACE
-    except OSError:
-        return False
-    return first and os.path.exists("/proc/1/status")
-
-
-def _release() -> tuple[int, ...]:
-    return tuple(int(part) for part in os.uname().release.split("-")[0].split(".")[:2])
 
 
 def pids() -> Iterator[int]:
@@ -150,21 +59,6 @@ def open_files(pid: int) -> Iterator[tuple[str, str]]:
             continue  # closed since
 
 
-def _devices_of(pid: int) -> set[int | None]:
-    """The connections whose device this process holds; None stands for one we cannot name."""
-    found: set[int | None] = set()
-    for info, name in open_files(pid):
-        if name.startswith("/") and "fuse" in name.rpartition("/")[2]:
-            text = _text(info)
-            # A regular file that is called so has another kind of fdinfo and other flags, but only
-            # a device's says its connection; before 6.18 its folder must do.
-            if "fuse_connection:" in text:
-                found.add(int(text.partition("fuse_connection:")[2].split()[0]))
-            elif name.startswith("/dev/"):
-                found.add(None)
-    return found
-
-
 def read(pid: int) -> Process:
     """A process by its number; OSError if there is none."""
     command, fields = _stat(pid)
@@ -178,7 +72,7 @@ def read(pid: int) -> Process:
 def real_uid(pid: int) -> int | None:
     """The real user id; None if the process is gone."""
     try:
-        status = in_time(lambda: _text(f"/proc/{pid}/status"))
+        status = in_time(lambda: text_of(f"/proc/{pid}/status"))
         return int(status.partition("\nUid:")[2].split(None, 1)[0])
     except (OSError, IndexError):
         return None
@@ -205,7 +99,7 @@ def has_written(pid: int) -> bool:
 
 
 def _system_calls(pid: int) -> tuple[int, int]:
-    lines = dict(line.split(": ") for line in _text(f"/proc/{pid}/io").splitlines())
+    lines = dict(line.split(": ") for line in text_of(f"/proc/{pid}/io").splitlines())
     return int(lines["syscr"]), int(lines["syscw"])
 
 
@@ -233,10 +127,11 @@ def _words(path: str) -> list[bytes]:
 
 def _stat(pid: int) -> tuple[str, list[str]]:
     """Command and the fields behind it of /proc/PID/stat; the command may hold anything."""
-    before, _, after = _text(f"/proc/{pid}/stat").rpartition(") ")
+    before, _, after = text_of(f"/proc/{pid}/stat").rpartition(") ")
     return before.partition(" (")[2], after.split()
 
 
-def _text(path: str) -> str:
+def text_of(path: str) -> str:
+    """A whole file of /proc."""
     with open(path, encoding="utf-8", errors="surrogateescape") as file:
         return file.read()

@@ -9,6 +9,7 @@ import socket
 from collections import defaultdict
 
 from fusermount_py.admin import processes
+from fusermount_py.admin.patience import in_time
 
 _UDIAG_SHOW_PEER = 0x4  # linux/unix_diag.h
 _PEER = "UNIX_DIAG_PEER"
@@ -17,7 +18,7 @@ _PEER = "UNIX_DIAG_PEER"
 def inodes_of(pid: int) -> dict[int, int]:
     """The sockets of a process: descriptor -> inode. OSError if we may not look."""
     found = {}
-    for info, name in processes.in_time(lambda: list(processes.open_files(pid))):
+    for info, name in in_time(lambda: list(processes.open_files(pid))):
         if name.startswith("socket:["):
             found[int(info.rpartition("/")[2])] = int(name[8:-1])
     return found

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from fusermount_py.admin import processes
+from fusermount_py.admin.patience import in_time
 from fusermount_py.helper.mount_entry import MountEntry
 
 _LINKS = (
@@ -34,7 +35,7 @@ def find(entry: MountEntry) -> list[User]:
     found = []
     for pid in processes.pids():
         try:
-            user = processes.in_time(partial(_user, pid, entry))
+            user = in_time(partial(_user, pid, entry))
         except OSError:
             continue  # it has ended, or does not let itself be looked at
         if user is not None:

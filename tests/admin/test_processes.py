@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from fusermount_py.admin import processes
+from fusermount_py.admin import patience, processes
 
 
 def test_what_does_not_come_is_left_behind(tmp_path: Path) -> None:
@@ -17,7 +17,7 @@ def test_what_does_not_come_is_left_behind(tmp_path: Path) -> None:
     os.mkfifo(fifo)
 
     with pytest.raises(TimeoutError):
-        processes.in_time(fifo.read_bytes)
+        patience.in_time(fifo.read_bytes)
 
     os.close(os.open(fifo, os.O_RDWR | os.O_NONBLOCK))  # lets the thread go
 
@@ -26,6 +26,6 @@ def test_what_comes_or_fails_is_passed_on() -> None:
     """
     A process that has ended in between is no reason to say anything.
     """
-    assert os.getpid() == processes.in_time(lambda: processes.read(os.getpid())).pid
+    assert os.getpid() == patience.in_time(lambda: processes.read(os.getpid())).pid
     with pytest.raises(FileNotFoundError):
-        processes.in_time(lambda: processes.read(2**30))
+        patience.in_time(lambda: processes.read(2**30))

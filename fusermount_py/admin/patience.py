@@ -1,0 +1,32 @@
+"""
+Reading with a clock what may never come.
+
+Most files of /proc/PID take locks that the process may hold while it waits, for a hung mount say;
+ps then hangs. So they are read in a thread that is left behind when it takes too long.
+"""
+
+import threading
+from collections.abc import Callable
+from typing import TypeVar
+
+Answer = TypeVar("Answer")
+_SECONDS = 0.5
+
+
+def in_time(work: Callable[[], Answer]) -> Answer:
+    """What ``work`` returns or raises; TimeoutError if it is still at it after half a second."""
+    answers: list[Answer] = []
+    errors: list[OSError] = []
+
+    def run() -> None:
+        try:
+            answers.append(work())
+        except OSError as error:
+            errors.append(error)
+
+    thread = threading.Thread(target=run, daemon=True)  # blocked for ever, it ends with us
+    thread.start()
+    thread.join(_SECONDS)
+    if answers:
+        return answers[0]
+    raise errors[0] if errors else TimeoutError
