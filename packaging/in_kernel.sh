@@ -20,6 +20,7 @@ cache=${IN_KERNEL_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/fusermount-py/kernels}
 kernel=$cache/$series
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
+trap 'exit 125' INT TERM
 
 fail() {
     echo "in_kernel: $*" >&2
@@ -99,13 +100,14 @@ pack() {
 }
 
 boot() {
-    timeout --foreground "${IN_KERNEL_SECONDS:-1800}" qemu-system-x86_64 \
+    exec timeout "${IN_KERNEL_SECONDS:-1800}" qemu-system-x86_64 \
         -accel tcg,thread=multi -cpu max -smp 2 -m 2048 \
         -display none -serial stdio -monitor none -no-reboot -nic none \
         -kernel "$kernel/vmlinuz" -initrd "$work/initrd.gz" \
         -append "console=ttyS0 quiet panic=-1 loglevel=3" \
         -fsdev local,id=root,path=/,security_model=none,readonly=on,multidevs=remap \
-        -device virtio-9p-pci,fsdev=root,mount_tag=root </dev/null 2>"$work/complaints"
+        -device virtio-9p-pci,fsdev=root,mount_tag=root \
+        </dev/null >"$work/console" 2>"$work/complaints"
 }
 
 # The command's own part of what the console shows; returns its exit status.
@@ -127,7 +129,12 @@ for program in qemu-system-x86_64 busybox cpio depmod; do
 done
 [[ -e $kernel/vmlinuz ]] || fetch
 pack "$@"
+mkfifo "$work/console"
+boot &
+guest=$!
+# Nobody else would end it: what runs in the background does not hear of Ctrl-C.
+trap 'kill "$guest" 2>/dev/null; rm -rf "$work"' EXIT
 status=0
-boot | relay || status=${PIPESTATUS[1]}
+relay <"$work/console" || status=$?
 ((status != 125)) || tail -n 5 "$work/complaints" >&2
 exit "$status"
