@@ -9,7 +9,7 @@ import time
 
 from fusermount_py import client, hello
 from fusermount_py.admin.clock import Clock
-from fusermount_py.client import device, helper_process, roll_call
+from fusermount_py.client import comm, device, helper_process, roll_call
 
 WORKERS = 2
 FUSE_INIT = 26
@@ -89,7 +89,7 @@ def watch_the_handshake(clock: Clock) -> None:
     clock.watch(device.Device, "__init__", "has the device", "from helper")
     clock.watch(device.Device, "arm", "arms SYNC_INIT", "kernel")
     clock.watch(roll_call.RollCall, "report", "has a worker ready", "")
-    clock.watch(helper, "proceed", "sends proceed", "through helper")
+    clock.watch(comm.Comm, "proceed", "sends proceed", "through helper")
     original = server._handle  # noqa: SLF001  # the one place where FUSE_INIT is answered
 
     def handle(self: hello.Hello, request: bytes) -> None:
