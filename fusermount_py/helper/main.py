@@ -46,6 +46,7 @@ Options:
      --auto-unmount     unmount what is mounted here when its server dies
      --comm-fd FD       the comm socket, instead of _FUSE_COMMFD
 """
+_UTAB = "/run/mount/utab"
 _STDOUT, _STDERR = 1, 2
 _MESSAGE_WAIT_MS = 1000
 _PIPE_BUF = 4096  # poll says writable when at least so much can be written without waiting
@@ -195,15 +196,14 @@ class Program:
 
 def _start_scribe(arguments: list[str]) -> "Scribe | None":
     """The scribe, if util-linux's table may get or lose a line; it costs the others no import."""
+    try:
+        size = posix.stat(_UTAB).st_size
+    except OSError:
+        return None  # no table means that none is wanted
     # Not parsed, which is for later, as the caller: a scribe that nobody asks ends with us.
     mounts = any("x-" in word for word in arguments)
     unmounts = any(word.startswith("-") and "u" in word for word in arguments)
-    if not (mounts or unmounts):
-        return None
-    from fusermount_py.helper.kernel import utab
-
-    size = utab.size()
-    if size is None or not (mounts or size):
+    if not (mounts or (unmounts and size)):
         return None
     from fusermount_py.helper import scribe
 

@@ -15,8 +15,6 @@
  */
 #define _GNU_SOURCE
 #include <errno.h>
-#include <fcntl.h>
-#include <linux/close_range.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -24,6 +22,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "descriptors.h"
 #include "limits.h"
 
 /* One sentence, exit 1, also when it cannot be written: the caller may have closed the
@@ -35,64 +34,6 @@ static _Noreturn void fail(const char *name, const char *what)
 	signal(SIGPIPE, SIG_IGN);
 	dprintf(STDERR_FILENO, "%s: %s: %s\n", name, what, strerror(why));
 	_exit(1);
-}
-
-/* The interpreter dies of a directory, and of a descriptor that names without opening. */
-static int is_stream(int fd)
-{
-	int flags = fcntl(fd, F_GETFL);
-	struct stat status;
-
-	return flags >= 0 && !(flags & O_PATH) && fstat(fd, &status) == 0 && !S_ISDIR(status.st_mode);
-}
-
-/* A closed fd 0, 1 or 2 would be given to the next file that is opened, and an error
- * message would then be written into that file, as root. */
-static void fill_standard_descriptors(const char *name)
-{
-	for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++) {
-		if (is_stream(fd))
-			continue;
-		close(fd); /* open() returns the lowest free number: this one */
-		if (open("/dev/null", O_RDWR) != fd)
-			fail(name, "cannot open /dev/null");
-	}
-}
-
-/* Let one descriptor survive the exec; a number that names none is the helper's to refuse. */
-static void keep_descriptor(const char *number)
-{
-	size_t digits = number ? strspn(number, "0123456789") : 0;
-
-	if (digits && digits <= strlen("2147483647") && number[digits] == '\0')
-		fcntl((int)strtol(number, NULL, 10), F_SETFD, 0);
-}
-
-/* What follows "--comm-fd", or an abbreviation getopt_long takes for it: "" or "=VALUE". */
-static const char *after_comm_fd_option(const char *argument)
-{
-	size_t length = strcspn(argument, "=");
-
-	if (length < strlen("--c") || strncmp(argument, "--comm-fd", length))
-		return NULL;
-	return argument + length;
-}
-
-/* Whitelist: of everything above fd 2 only the comm socket reaches the helper, so no
- * descriptor of the caller can stand where the helper expects one of its own. Marking
- * all close-on-exec, then clearing the mark, needs no list of what to keep. An argument
- * that only looks like the option keeps a descriptor the caller could have passed anyway. */
-static void keep_only_comm_socket(char **argv, const char *comm_fd)
-{
-	if (close_range(STDERR_FILENO + 1, ~0U, CLOSE_RANGE_CLOEXEC) < 0)
-		fail(argv[0], "cannot close inherited descriptors");
-	keep_descriptor(comm_fd);
-	for (char **argument = argv + 1; *argument; argument++) {
-		const char *rest = after_comm_fd_option(*argument);
-
-		if (rest)
-			keep_descriptor(*rest == '=' ? rest + 1 : argument[1]);
-	}
 }
 
 /* Whitelist: the environment is built from nothing, and of a name given twice only the
@@ -141,8 +82,10 @@ int main(int argc, char **argv)
 	}
 	if (getuid() != 0)
 		shrink_bounding_set();
-	fill_standard_descriptors(argv[0]);
-	keep_only_comm_socket(argv, rebuild_environment(kept));
+	if (fill_standard_descriptors() < 0)
+		fail(argv[0], "cannot open /dev/null");
+	if (keep_only_comm_socket(argv, rebuild_environment(kept)) < 0)
+		fail(argv[0], "cannot close inherited descriptors");
 	reset_signals();
 	umask(022); /* what the helper creates is never writable by others */
 

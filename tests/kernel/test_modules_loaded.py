@@ -69,7 +69,6 @@ MOUNT = {
 UNMOUNT = {
     "_socket",  # for the audit trail: 0.2 ms
     "fusermount_py.helper.kernel.audit_trail",
-    "fusermount_py.helper.kernel.utab",
     "fusermount_py.helper.unmount",
 }
 

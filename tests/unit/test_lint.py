@@ -103,4 +103,4 @@ def test_the_setuid_front_is_read_in_one_sitting() -> None:
     """
     source = SOURCE / "packaging" / "launcher" / "launcher.c"
 
-    assert source.read_text(encoding="utf-8").count("\n") <= 160
+    assert source.read_text(encoding="utf-8").count("\n") < 150

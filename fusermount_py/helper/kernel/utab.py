@@ -15,14 +15,6 @@ _QUIETLY = ("--fake", "--no-canonicalize", "--internal-only")  # the table alone
 _KILL = 9
 
 
-def size() -> int | None:
-    """Bytes in the table; None where there is no table, which means that none is wanted."""
-    try:
-        return posix.stat(PATH).st_size
-    except OSError:
-        return None
-
-
 def lines() -> list[bytes]:
     """The table's lines, in its order."""
     return read(PATH).splitlines()
