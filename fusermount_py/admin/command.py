@@ -25,7 +25,7 @@ class _Verbs(click.Group):
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002  # click's signature
         return list(_VERBS)
 
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002  # click calls it so
         if cmd_name not in _VERBS:
             return None
         module = importlib.import_module(f"fusermount_py.admin.{cmd_name}")
@@ -33,7 +33,7 @@ class _Verbs(click.Group):
         assert isinstance(command, click.Command)  # noqa: S101  # tells the type checker
         return command
 
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002  # click calls it so
         with formatter.section("Verbs"):
             formatter.write_dl(list(_VERBS.items()))
 

@@ -335,7 +335,7 @@ def test_flags(start: Any, flags: str, directory: str, forked: bool, output: str
     if forked:
         daemon.parent.wait(20)
         os.close(daemon._stay)  # noqa: SLF001  # whoever keeps stdout must end for it to end
-        daemon._stay = -1  # noqa: SLF001
+        daemon._stay = -1  # noqa: SLF001  # closed already
 
     assert (0, output) == daemon.verdict()
     assert directory == child["directory"]

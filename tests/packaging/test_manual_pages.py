@@ -133,7 +133,7 @@ def test_every_mount_option_and_variable_is_named() -> None:
     """
     page = (machine.SOURCE / "man" / "fusermount3.1.md").read_text()
     words = {*options.FLAGS, *options._IGNORED_WORDS}  # noqa: SLF001  # the tables are the truth
-    values = {*options._KERNEL_VALUES, *options._SELINUX, *options._IGNORED_VALUES}  # noqa: SLF001
+    values = {*options._KERNEL_VALUES, *options._SELINUX, *options._IGNORED_VALUES}  # noqa: SLF001  # as above
     variables = {
         value for name, value in vars(protocol).items() if "FUSE_" in str(value) and name.isupper()
     }
