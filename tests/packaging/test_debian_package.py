@@ -11,6 +11,9 @@ from support import machine
 from support.debian import HELPER, DebianMachine, edited, fuse3_package
 from support.users import CALLER
 
+# A liveness bound for tests that build and install packages.
+pytestmark = pytest.mark.timeout(600)
+
 SFTP_SERVER = "/usr/lib/openssh/sftp-server"
 OURS, THEIRS = "3.19.0", "3.14.0"
 ROOTS_SETUID = ("4755", 0, 0)
@@ -199,6 +202,22 @@ def test_an_interrupted_install_can_be_taken_back(
 
     assert (THEIRS, True) == (debian.version(), sshfs_mounts(debian))
     assert ["fusermount3"] == debian.setuid_helpers()
+
+
+def test_an_interrupted_upgrade_leaves_no_setuid_helper(
+    ours_on_debian: DebianMachine, debian_package: Path, workshop: Callable[[], Path]
+) -> None:
+    """
+    Half of the tree may be of another version: not to be run with root's rights.
+    """
+    preinst = "kill -KILL $PPID"
+    dies = edited(debian_package, workshop(), version=HIGHER, preinst=preinst)
+    ours_on_debian.dpkg_is_killed("--install", dies)
+    assert [] == ours_on_debian.setuid_helpers()
+
+    ours_on_debian.dpkg("--install", edited(debian_package, workshop(), version=HIGHER))
+    assert (OURS, True) == (ours_on_debian.version(), sshfs_mounts(ours_on_debian))
+    assert ["fusermount3"] == ours_on_debian.setuid_helpers()
 
 
 def test_a_failed_upgrade_leaves_the_old_version_working(

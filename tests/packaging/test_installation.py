@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import stat
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -9,6 +10,9 @@ from pathlib import Path
 import pytest
 
 from support import kernel, machine
+
+# A liveness bound for tests that install several times.
+pytestmark = pytest.mark.timeout(600)
 
 PYTHON = "/usr/bin/python3"
 CHECK = machine.SOURCE / "packaging" / "check_installed.py"
@@ -61,6 +65,18 @@ def test_uninstall_is_the_inverse_of_all_that_installs(
     assert {f"share/man/man{name[-1]}/{name}" for name in manual_pages} <= set(installed)
     assert "share/bash-completion/completions/fusermount3" in installed
     assert before == everything_below(prefix)
+
+
+def test_a_distribution_may_give_the_setuid_bit_itself_and_elsewhere(prefix: Path) -> None:
+    """
+    Nix's store holds no setuid file, and the guard must call the one outside of it.
+    """
+    wrapper = "/run/wrappers/bin/fusermount3"
+    machine.make("install-helper", f"PREFIX={prefix}", "MODE=0755", f"HELPER={wrapper}")
+
+    entry = (prefix / "lib" / "fusermount-py" / "entry.py").read_text()
+    assert 0o755 == stat.S_IMODE((prefix / "bin" / "fusermount3").stat().st_mode)
+    assert f'\nHELPER = "{wrapper}"\n' in entry
 
 
 def test_an_install_that_works_is_not_remarked_upon(installed_helper: str) -> None:

@@ -10,6 +10,9 @@ import pytest
 from support import machine
 from support.essential import essential_skip
 
+# A liveness bound for tests that build packages.
+pytestmark = pytest.mark.timeout(600)
+
 PROFILE = machine.SOURCE / "packaging" / "apparmor" / "fusermount-py"
 
 

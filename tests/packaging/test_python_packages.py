@@ -14,6 +14,9 @@ from support.essential import essential_skip
 from support.mount_table import mount_at
 from support.users import CALLER
 
+# A liveness bound for tests that build and install packages.
+pytestmark = pytest.mark.timeout(600)
+
 PYTHON = "/usr/bin/python3"
 # No compiler, as on most machines where somebody types pip install.
 ENVIRONMENT = {"PATH": "/usr/bin:/bin", "CC": "/bin/false", "HOME": "/nonexistent"}
