@@ -41,6 +41,7 @@ class CompiledTree:
         # A Loader by its methods only: the abstract class would be one more import.
         origin = f"{folder}/{stem}.py"
         spec = ModuleSpec(name, self, origin=origin, is_package=is_package)  # type: ignore[arg-type]
+        spec.has_location = True  # modules know their __file__, as ever
         spec.submodule_search_locations = [folder] if is_package else None
         spec.loader_state = memoryview(content)[_HEADER_BYTES:]
         return spec
