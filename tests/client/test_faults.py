@@ -224,6 +224,36 @@ def test_a_mount_that_was_forgotten_leaves_nothing_for_the_next(
     tell(story)
 
 
+def test_a_mount_given_up_by_another_thread_ends_at_once(
+    tell: Tell, liar: Callable[[str], str], home: Path, mountpoint: Path
+) -> None:
+    """
+    A socket that one thread polls is not closed by another's close(): the helper would not notice.
+    """
+    helper = liar(
+        f"""
+        send(b"\\0", os.open("/dev/fuse", os.O_RDWR))
+        if comm.recv(1) == b"":
+            open({os.fspath(home / "noticed")!r}, "w").close()
+        """
+    )
+
+    def give_up(prepared: client.Prepared) -> None:
+        time.sleep(0.1)  # so that proceed() is waiting by then
+        prepared.abandon()
+
+    def story() -> None:
+        with client.prepare(mountpoint, helper=helper) as prepared:
+            thread = Thread(target=give_up, args=(prepared,))
+            thread.start()
+            with pytest.raises(client.MountError):
+                prepared.proceed()
+            thread.join()
+        assert (home / "noticed").exists()
+
+    tell(story)
+
+
 def test_an_init_refused_by_the_server_is_told_as_such(
     tell: Tell, ours: Program, mountpoint: Path
 ) -> None:

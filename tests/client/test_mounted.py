@@ -14,7 +14,7 @@ import pytest
 from fusermount_py import client
 from support.mount_table import mount_at, mounts_at
 from support.program import Program
-from support.story import children, mount_hello
+from support.story import children, mount_hello, serve
 from support.users import User
 
 Tell = Callable[..., object]
@@ -45,6 +45,22 @@ def test_unmounting_twice_is_no_error(tell: Tell, ours: Program, mountpoint: Pat
         mounted.unmount()
         mounted.unmount()
         mounted.unmount(lazy=True)
+
+    tell(story)
+
+
+def test_unmounting_closes_the_device(tell: Tell, ours: Program, mountpoint: Path) -> None:
+    """
+    The author may keep what is left of it in a list of old mounts for ever.
+    """
+
+    def story() -> None:
+        with client.prepare(mountpoint, helper=ours.path) as prepared:
+            serve(prepared)
+            mounted = prepared.proceed()
+        assert "/dev/fuse" == os.readlink(f"/proc/self/fd/{prepared.device}")
+        mounted.unmount()
+        assert not os.path.lexists(f"/proc/self/fd/{prepared.device}")
 
     tell(story)
 
