@@ -38,6 +38,8 @@ class DebianMachine:
         for name in ("dev", "proc", "sys"):
             kernel.mount(f"/{name}", self.root / name, flags=kernel.MS_BIND | kernel.MS_REC)
         kernel.mount("tmpfs", self.root / "run", "tmpfs", options="mode=0755")
+        # man's index of the whole machine, made anew at each step, is of no interest here.
+        self.inside("/var/lib/man-db/auto-update").unlink(missing_ok=True)
         with self.inside("/etc/passwd").open("a") as names:
             names.writelines(
                 f"test{user.uid}:x:{user.uid}:{user.gid}::/:/bin/sh\n" for user in machine.USERS
