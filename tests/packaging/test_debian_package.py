@@ -77,6 +77,8 @@ def test_the_package_is_taken_up_and_given_back(
     assert ["fusermount3"] == debian.setuid_helpers()
     assert ROOTS_SETUID == debian.mode()
     assert "fusermount3" == str(debian.inside("/usr/bin/fusermount").readlink())
+    for path in ("/bin/fusermount", "/sbin/mount.fuse3", "/etc/fuse.conf"):
+        assert f"fuse3: {path}\n" == debian.run("dpkg", "--search", path).stdout
 
     debian.dpkg("--remove", "fusermount-py")
     assert (THEIRS, True) == (debian.version(), sshfs_mounts(debian))

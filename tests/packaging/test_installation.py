@@ -1,6 +1,7 @@
 """`make install` and its parts: exact inverses of `make uninstall`, and a result that was tried."""
 
 import os
+import re
 import shutil
 import stat
 import subprocess
@@ -65,6 +66,19 @@ def test_uninstall_is_the_inverse_of_all_that_installs(
     assert {f"share/man/man{name[-1]}/{name}" for name in manual_pages} <= set(installed)
     assert "share/bash-completion/completions/fusermount3" in installed
     assert before == everything_below(prefix)
+
+
+def test_make_alone_says_what_it_can_do() -> None:
+    """
+    Whoever packages this starts there.
+    """
+    command = ["make", "-s", "-C", machine.SOURCE / "packaging"]
+    said = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+
+    targets = ("demo", "test", "install", "uninstall", "install-man", "deb", "rpm")
+    assert set() == {
+        target for target in targets if not re.search(rf"(packaging|\|) {target}\b", said)
+    }
 
 
 def test_a_distribution_may_give_the_setuid_bit_itself_and_elsewhere(prefix: Path) -> None:
