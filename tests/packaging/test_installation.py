@@ -72,7 +72,7 @@ def test_make_alone_says_what_it_can_do() -> None:
     """
     Whoever packages this starts there.
     """
-    command = ["make", "-s", "-C", machine.SOURCE / "packaging"]
+    command = ["make", "-s", "-C", str(machine.SOURCE / "packaging")]
     said = subprocess.run(command, check=True, capture_output=True, text=True).stdout
 
     targets = ("demo", "test", "install", "uninstall", "install-man", "deb", "rpm")
