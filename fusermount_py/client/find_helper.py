@@ -15,11 +15,12 @@ if TYPE_CHECKING:
 _NAMES = ("fusermount3", "fusermount")
 _CAP_SYS_ADMIN = 21  # linux/capability.h
 # Below `-I -S` sys.path holds the standard library alone; the package is found where this one is.
+# No guard program is installed: the helper itself waits for the end of an auto_unmount client.
 _OWN_HELPER = """\
 import sys
 sys.path.insert(0, {folder!r})
 from fusermount_py.helper.main import main
-main(sys.argv[1:], fuse_conf="/etc/fuse.conf", helper="", guard="")
+main(sys.argv[1:], fuse_conf="/etc/fuse.conf", helper="/nonexistent", guard="/nonexistent")
 """
 
 

@@ -88,7 +88,7 @@ def become_guard(mount: int, path: str, comm: "Comm", caller: "Caller", guard: G
 
 def _wait_as_root(mount: int, path: str, comm: "Comm", identity: int) -> "NoReturn":
     """Without a guard program (pip, in a user namespace) this process itself is the guard."""
-    posix.close(mount)
+    _close_all_but(comm.descriptor)
     posix.setsid()
     posix.chdir("/")
     null = posix.open("/dev/null", posix.O_RDWR | posix.O_CLOEXEC)
@@ -99,6 +99,17 @@ def _wait_as_root(mount: int, path: str, comm: "Comm", identity: int) -> "NoRetu
     if mount_table.is_identity(mount, identity) and _is_dead(mount):
         unmount.take_held(mount)
     posix._exit(0)  # noqa: SLF001  # the name of the system call
+
+
+def _close_all_but(kept: int) -> None:
+    """As exec does for the guard: callers wait for their pipes, and a held device is never dead."""
+    for name in posix.listdir("/proc/self/fd"):
+        descriptor = int(name)
+        if descriptor > 2 and descriptor != kept:
+            try:
+                posix.close(descriptor)
+            except OSError:
+                continue  # the listing's own
 
 
 def unmount_dead(

@@ -2,8 +2,10 @@
 
 import errno
 import os
+import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Literal
@@ -15,7 +17,7 @@ from support.machine import SITE
 from support.mount_table import mount_at, mounts_at
 from support.program import Program
 from support.refuse_ioctl import refuse_sync_init
-from support.story import children, serve
+from support.story import children, mount_hello, serve
 from support.users import User
 
 Tell = Callable[..., object]
@@ -143,20 +145,12 @@ def test_a_status_of_one_byte_is_understood(
     assert synchronous == tell(lambda: mount_and_look(mountpoint, helper=helper))
 
 
-def test_without_any_helper_a_user_namespace_mounts_by_itself(
-    caller: User, mountpoint: Path, nowhere: None, synchronous: bool
-) -> None:
-    """
-    In a container there is no setuid program, and none is needed.
-    """
-    code = (
-        "from pathlib import Path; import test_routes;"
-        f"print(test_routes.mount_and_look(Path({os.fspath(mountpoint)!r}), helper=None))"
-    )
+def in_user_namespace(caller: User, call: str) -> tuple[bytes, bytes]:
+    """Have a function of this file called by the caller as root of a namespace; what it printed."""
     folder = Path(__file__).parent
     script = (
         f"import sys; sys.path[:0] = [{str(SITE)!r}, {str(folder.parent)!r}, {str(folder)!r}];"
-        f"{code}"
+        f"from pathlib import Path; import test_routes; print(test_routes.{call})"
     )
     result = subprocess.run(
         ["/usr/bin/unshare", "--user", "--map-root-user", "--mount", sys.executable, "-c", script],
@@ -166,8 +160,42 @@ def test_without_any_helper_a_user_namespace_mounts_by_itself(
         group=caller.gid,
         extra_groups=[],
     )
+    return result.stdout, result.stderr
 
-    assert (f"{synchronous}\n".encode(), b"") == (result.stdout, result.stderr)
+
+def test_without_any_helper_a_user_namespace_mounts_by_itself(
+    caller: User, mountpoint: Path, nowhere: None, synchronous: bool
+) -> None:
+    """
+    In a container there is no setuid program, and none is needed.
+    """
+    call = f"mount_and_look(Path({os.fspath(mountpoint)!r}), helper=None)"
+
+    assert (f"{synchronous}\n".encode(), b"") == in_user_namespace(caller, call)
+
+
+def die_mounted(mountpoint: str) -> bool:
+    """Mount with auto_unmount and be killed, in a child; whether the mount goes then."""
+    child = os.fork()
+    if child == 0:
+        mount_hello(mountpoint, auto_unmount=True)
+        os.kill(os.getpid(), signal.SIGKILL)
+    os.waitpid(child, 0)
+    deadline = time.monotonic() + 10
+    while mounts_at(mountpoint) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    return not mounts_at(mountpoint)
+
+
+def test_without_any_helper_auto_unmount_works_all_the_same(
+    caller: User, mountpoint: Path, nowhere: None
+) -> None:
+    """
+    There is no guard program either; a dead mount in a container stays until its end.
+    """
+    call = f"die_mounted({os.fspath(mountpoint)!r})"
+
+    assert (b"True\n", b"") == in_user_namespace(caller, call)
 
 
 def test_without_any_helper_an_ordinary_user_is_told_so(
