@@ -29,6 +29,8 @@ PATIENCE = {"_FUSE_PROCEED_TIMEOUT": "2", "_FUSE_INIT_TIMEOUT": "2"}
 class Flow:
     """One way through the helper: `run` it, then `judge` what is there."""
 
+    BEGINS = ""  # what an earlier flow does as well, up to a call with these words, is its part
+
     def __init__(self, traced: Traced, mountpoint: Path) -> None:
         self.traced = traced
         self.mountpoint = mountpoint
@@ -137,6 +139,8 @@ class Unmount(Flow):
 class Guard(Flow):
     """Mounted with auto_unmount; the client then goes, and the guard does its work."""
 
+    BEGINS = "/guard"
+
     def run(self) -> str:
         running = self.traced.start("-o", "auto_unmount", "--", self.mountpoint)
         seen = "mounted" if received(running).descriptors else "refused"
@@ -205,7 +209,7 @@ def test_after_a_fault_at_any_call_of(
     flow = FLOWS[name](traced, mountpoint)
     flow.prepare()
     flow.run()
-    points = traced.points(everything=isinstance(flow, Create))
+    points = traced.points(everything=isinstance(flow, Create), after=flow.BEGINS)
     for _ in mounts_at(mountpoint):
         kernel.umount(mountpoint)
 

@@ -98,24 +98,21 @@ class Traced:
             self.strace._started.clear()  # noqa: SLF001  # as above
 
     def _wake(self, over: threading.Event) -> None:
-        """SIGCONT for whom strace sees stopped, once each time (each thread has its own count)."""
-        woken = 0
+        """SIGCONT for whom strace sees stopped, again and again: it may come before the stop."""
         while not over.is_set():
             log = self.log.read_bytes() if self.log.exists() else b""
-            stops = re.findall(rb"(\d+) +--- stopped by SIGSTOP", log)
-            for process in stops[woken:]:
+            for process in set(re.findall(rb"(\d+) +--- stopped by SIGSTOP", log)):
                 try:
                     os.kill(int(process), signal.SIGCONT)
                 except ProcessLookupError:
                     pass  # another of its threads was woken first, and it has ended
-            woken = len(stops)
-            time.sleep(0.002)
+            time.sleep(0.005)
 
-    def points(self, *, everything: bool = False) -> list[Point]:
-        """The calls of the last run that are worth a fault, in their order."""
+    def points(self, *, everything: bool = False, after: str = "") -> list[Point]:
+        """The calls of the last run that are worth a fault, in their order, from ``after`` on."""
         numbers: Counter[tuple[str, str]] = Counter()
         found: dict[Point, None] = {}
-        starting, ours = 0, everything
+        starting, ours, begun = 0, everything, False
         for line in self.log.read_text(encoding="utf-8", errors="replace").splitlines():
             match = re.match(r"(\d+) +(\w+)\((.*)", line)
             if match is None:
@@ -124,6 +121,7 @@ class Traced:
             numbers[process, call] += 1
             ours = (ours or FIRST_OF_OURS in words) and not (call == "execve" and not everything)
             starting += not ours
-            if call not in NOT_OURS and (ours or starting % START_SAMPLE == 0):
+            begun = begun or after in words
+            if begun and call not in NOT_OURS and (ours or starting % START_SAMPLE == 0):
                 found[Point(call, numbers[process, call])] = None
         return list(found)
