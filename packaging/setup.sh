@@ -24,9 +24,8 @@ if [[ $purpose == bench ]]; then
     packages+=(python3-matplotlib)
 fi
 python=/usr/bin/python3
-tools=('pytest>=8,<9' 'pytest-timeout>=2.3,<3' 'hypothesis>=6.100,<7' 'ruff>=0.14,<1' 'mypy>=1.15,<3'
-       'atheris>=2.3,<4'
-    'mfusepy>=3.1,<4')
+tools=('pytest>=8,<9' 'pytest-timeout>=2.3,<3' 'hypothesis>=6.100,<7' 'ruff>=0.14,<1'
+    'mypy>=1.15,<3' 'atheris>=2.3,<4' 'mfusepy>=3.1,<4')
 
 missing=()
 for package in "${packages[@]}"; do
