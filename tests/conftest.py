@@ -3,6 +3,7 @@
 import itertools
 import os
 import shutil
+import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -15,6 +16,9 @@ from support.program import Program
 from support.users import ANOTHER_USER, CALLER, User
 
 _numbers = itertools.count(1)
+# A shell starts what it puts in the background with SIGINT ignored, and so would be every program
+# that a test interrupts.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")
