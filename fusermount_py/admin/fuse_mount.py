@@ -117,21 +117,25 @@ class _States:
         self._waiting = waiting
         self._ask = ask
         self._idle: set[int] = set()
+        self._silent: set[int] = set()
 
     def sample(self) -> None:
         """See which holders do nothing although something waits for them."""
-        before = {
-            number: _work_done(self._snapshot.holders[number])
+        asked = {
+            number: {process.pid for process in self._snapshot.holders[number]}
             for number, requests in self._waiting.items()
             if requests and number in self._snapshot.holders
         }
-        if not before:
+        if not asked:
             return
+        # Once for each process: one server may hold a thousand connections.
+        before = {pid: _work_done(pid) for pid in set().union(*asked.values())}
         time.sleep(_SAMPLE_SECONDS)
-        for number, work in before.items():
-            same = work is not None and work == _work_done(self._snapshot.holders[number])
-            if same and connections.waiting(number):
-                self._idle.add(number)
+        idle = {pid for pid, work in before.items() if work and work == _work_done(pid)}
+        self._silent = {pid for pid in idle if not _has_written(pid)}
+        self._idle = {
+            number for number, pids in asked.items() if pids <= idle and connections.waiting(number)
+        }
 
     def of(self, entry: MountEntry, number: int) -> str:
         state = self._seen(entry, number)
@@ -151,7 +155,7 @@ class _States:
             return UNKNOWN
         if number not in self._idle:
             return ALIVE
-        return HUNG if any(_has_written(process) for process in holders) else STARTING
+        return STARTING if all(process.pid in self._silent for process in holders) else HUNG
 
     def _without_holder(self, entry: MountEntry, waiting: int | None) -> str:
         snapshot = self._snapshot
@@ -163,15 +167,15 @@ class _States:
         return STARTING if waiting else DEAD
 
 
-def _work_done(holders: list[Process]) -> list[tuple[int, ...]] | None:
+def _work_done(pid: int) -> tuple[int, ...] | None:
     try:
-        return [processes.work_done(process.pid) for process in holders]
+        return processes.work_done(pid)
     except OSError:
         return None
 
 
-def _has_written(process: Process) -> bool:
+def _has_written(pid: int) -> bool:
     try:
-        return processes.has_written(process.pid)
+        return processes.has_written(pid)
     except OSError:
         return True

@@ -1,5 +1,7 @@
 """Names of users, from /etc/passwd alone: a name service may ask the network, and hang."""
 
+import functools
+
 import click
 
 
@@ -20,6 +22,7 @@ def uid_of(word: str) -> int:
     raise click.BadParameter(f"there is no user {word} in /etc/passwd (a number is taken as it is)")
 
 
+@functools.cache
 def _names() -> dict[int, str]:
     names: dict[int, str] = {}
     try:
