@@ -167,6 +167,7 @@ class Attempt:
                 yield Until(bell, self._proceed_by)
             else:
                 message = yield from self._helper.listen(self._proceed_by, bell)
+                self.workers.complete()  # raises if another thread has given up
                 if message is not None:
                     yield from conversation.unexpected(self._helper, message)
             self.workers.hear()

@@ -54,8 +54,11 @@ class Comm:
             )
         except BlockingIOError:
             return None
-        except ConnectionResetError:  # it left without reading what we sent
-            return END
+        except OSError as error:
+            # It left without reading what we sent; or another thread of ours has given up.
+            if error.errno in (errno.ECONNRESET, errno.EBADF):
+                return END
+            raise
         descriptors = [
             int.from_bytes(rights[start : start + 4], sys.byteorder)
             for _, kind, rights in ancillary

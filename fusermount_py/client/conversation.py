@@ -76,8 +76,8 @@ def await_status(
             )
         pause = _WATCH_SECONDS if workers.is_decided() else _LOOK_SECONDS
         message = yield from helper.listen(min(now() + pause, deadline), (workers.bell,))
-        workers.hear()
         workers.complete()  # raises for one that failed
+        workers.hear()
     if message.descriptors or not message.data or message.data.startswith(b"{"):
         yield from unexpected(helper, message)
     number = replies.status(message.data)

@@ -44,40 +44,33 @@ class HelperProcess:
         self.said = b""
         self.exit_status: int | None = None
         self._reaped = True  # as long as there is nothing to reap
-        self._pid = self._pidfd = -1
+        self._pid = self._pidfd = self._stderr = -1
         try:
             self.comm = Comm()
-            self._stderr, their_stderr = stdio.pipe()
-        except OSError as error:
+        except OSError as error:  # no descriptor left
             raise _not_started(command[0], error) from error
-        os.set_blocking(self._stderr, False)
         try:
-            self._pid = os.posix_spawn(
-                command[0],
-                [*command[1:], *arguments],
-                os.environ | {protocol.COMM_FD: str(_COMM_FD), **variables},
-                file_actions=(
-                    (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
-                    (os.POSIX_SPAWN_OPEN, 1, os.devnull, os.O_WRONLY, 0),
-                    (os.POSIX_SPAWN_DUP2, their_stderr, 2),
-                    (os.POSIX_SPAWN_DUP2, self.comm.theirs, _COMM_FD),
-                ),
-                setsigmask=(),
-                setsigdef=(_signal.SIGCHLD, _signal.SIGINT, _signal.SIGPIPE),
-            )
+            self._stderr, their_stderr = stdio.pipe()
+            os.set_blocking(self._stderr, False)
+            try:
+                words = [*command[1:], *arguments]
+                self._pid = _spawn(command[0], words, variables, self.comm.theirs, their_stderr)
+            finally:
+                os.close(their_stderr)
+            self._pidfd = _watch(self._pid)
         except OSError as error:
             self._close()
             raise _not_started(command[0], error) from error
         finally:
             self.comm.hand_over()
-            os.close(their_stderr)
-        self._pidfd = self._watch()
         self._reaped = False
 
     def listen(self, deadline: float, also: Collection[int] = ()) -> Flow[Message | None]:
         """The next message; None if the deadline, or a reader of ``also``, came first."""
         while True:
-            watched = [self.comm.fileno(), *self._open(self._stderr, self._pidfd), *also]
+            if self.comm.fileno() < 0:
+                return END
+            watched = (self.comm.fileno(), self._stderr, self._pidfd, *also)
             ready = yield Until(watched, deadline)
             self._hear()
             if (message := self.comm.receive()) is not None:
@@ -102,7 +95,7 @@ class HelperProcess:
         deadline = now() + seconds
         try:
             while self._pidfd >= 0 and now() < deadline:
-                ready = yield Until(self._open(self._stderr, self._pidfd), deadline)
+                ready = yield Until((self._stderr, self._pidfd), deadline)
                 self._hear()
                 if self._pidfd in ready:
                     break
@@ -142,21 +135,10 @@ class HelperProcess:
     def _close(self) -> None:
         self.comm.close()
         self._hear()
-        for descriptor in self._open(self._stderr, self._pidfd):
-            os.close(descriptor)
+        for descriptor in (self._stderr, self._pidfd):
+            if descriptor >= 0:
+                os.close(descriptor)
         self._stderr = self._pidfd = -1
-
-    def _watch(self) -> int:
-        """A descriptor that is readable when the helper has ended; -1 if it has, and is reaped."""
-        try:
-            return stdio.clear_of_stdio(os.pidfd_open(self._pid))
-        except ProcessLookupError:  # SIGCHLD is ignored here
-            return -1
-        except OSError as error:  # no descriptor left
-            os.kill(self._pid, _signal.SIGKILL)
-            os.waitpid(self._pid, 0)
-            self._close()
-            raise _not_started("helper", error) from error
 
     def __del__(self) -> None:
         """A mount that was forgotten: let the helper go, and the next one reap it."""
@@ -164,10 +146,6 @@ class HelperProcess:
             self._reaped = True
             self._close()
             _forgotten.append(self._pid)
-
-    @staticmethod
-    def _open(*descriptors: int) -> list[int]:
-        return [descriptor for descriptor in descriptors if descriptor >= 0]
 
 
 def _reap_forgotten() -> None:
@@ -179,6 +157,36 @@ def _reap_forgotten() -> None:
                 _forgotten.append(pid)
         except ChildProcessError:
             continue
+
+
+def _spawn(
+    path: str, words: list[str], variables: Mapping[str, str], comm: int, stderr: int
+) -> int:
+    return os.posix_spawn(
+        path,
+        words,
+        os.environ | {protocol.COMM_FD: str(_COMM_FD), **variables},
+        file_actions=(
+            (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
+            (os.POSIX_SPAWN_OPEN, 1, os.devnull, os.O_WRONLY, 0),
+            (os.POSIX_SPAWN_DUP2, stderr, 2),
+            (os.POSIX_SPAWN_DUP2, comm, _COMM_FD),
+        ),
+        setsigmask=(),
+        setsigdef=(_signal.SIGCHLD, _signal.SIGINT, _signal.SIGPIPE),
+    )
+
+
+def _watch(pid: int) -> int:
+    """A descriptor that is readable when the process has ended; -1 if it has, and is reaped."""
+    try:
+        return stdio.clear_of_stdio(os.pidfd_open(pid))
+    except ProcessLookupError:  # SIGCHLD is ignored here
+        return -1
+    except OSError:  # no descriptor left to watch it by
+        os.kill(pid, _signal.SIGKILL)
+        os.waitpid(pid, 0)
+        raise
 
 
 def _not_started(path: str, error: OSError) -> MountError:

@@ -29,7 +29,8 @@ class Until:
     __slots__ = ("deadline", "descriptors")
 
     def __init__(self, descriptors: Collection[int], deadline: float) -> None:
-        self.descriptors = descriptors
+        # Another thread may have given up, and closed one of them.
+        self.descriptors = [descriptor for descriptor in descriptors if descriptor >= 0]
         self.deadline = deadline
 
 

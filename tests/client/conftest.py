@@ -49,11 +49,13 @@ if "-u" in sys.argv[1:]:
 
 
 @pytest.fixture
-def tell(caller: User, nothing_left: None) -> Callable[..., object]:
+def tell(caller: User, nothing_left: None, request: pytest.FixtureRequest) -> Callable[..., object]:
     """Run a story as the caller, and look for what it left."""
+    # Before pytest would end the test, and longer where the machine is emulated.
+    liveness = 0.7 * float(request.config.getini("timeout"))
 
     def as_caller(function: Callable[..., Answer], *arguments: object) -> Answer:
-        return story.tell(caller, function, *arguments)
+        return story.tell(caller, function, *arguments, liveness=liveness)
 
     return as_caller
 

@@ -89,13 +89,17 @@ class Daemon:
         facts: dict[str, Any] = json.loads(self._report.readline())
         return facts
 
-    def end(self) -> None:
-        """Let a child that stays go; returns when all of them have gone."""
-        if self._report.closed:
-            return
+    def release(self) -> None:
+        """Let a child that stays go."""
         if self._stay >= 0:
             os.close(self._stay)
             self._stay = -1
+
+    def end(self) -> None:
+        """Return when all of them have gone."""
+        self.release()
+        if self._report.closed:
+            return
         assert "" == self._report.read()
         self._report.close()
 
@@ -111,6 +115,7 @@ def start(nothing_left: None) -> Iterator[Any]:
     yield start_one
     for daemon in started:
         daemon.parent.kill()
+        daemon.release()  # whoever keeps stdout must end for it to end
         daemon.parent.communicate()
         daemon.end()
 
@@ -334,8 +339,7 @@ def test_flags(start: Any, flags: str, directory: str, forked: bool, output: str
     child = daemon.told()
     if forked:
         daemon.parent.wait(20)
-        os.close(daemon._stay)  # noqa: SLF001  # whoever keeps stdout must end for it to end
-        daemon._stay = -1  # noqa: SLF001  # closed already
+        daemon.release()  # whoever keeps stdout must end for it to end
 
     assert (0, output) == daemon.verdict()
     assert directory == child["directory"]

@@ -246,7 +246,7 @@ def test_a_mount_given_up_by_another_thread_ends_at_once(
         with client.prepare(mountpoint, helper=helper) as prepared:
             thread = Thread(target=give_up, args=(prepared,))
             thread.start()
-            with pytest.raises(client.MountError):
+            with pytest.raises(client.MountError, match="the mount was given up"):
                 prepared.proceed()
             thread.join()
         assert (home / "noticed").exists()

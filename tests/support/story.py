@@ -24,15 +24,18 @@ from support.users import User
 
 Answer = TypeVar("Answer")
 
-LIVENESS = 40  # seconds, for a story that hangs; well within what pytest gives a test
 SETTLING = 5.0  # seconds for threads that have read ENODEV to end
 
 
-def tell(user: User, story: Callable[..., Answer], *arguments: object) -> Answer:
-    """What `story` returns or raises as `user`; an AssertionError if it left anything."""
+def tell(user: User, story: Callable[..., Answer], *arguments: object, liveness: float) -> Answer:
+    """
+    What `story` returns or raises as `user`; an AssertionError if it left anything.
+
+    One that hangs for `liveness` seconds is ended.
+    """
 
     def watched() -> Answer:
-        threading.Thread(target=_end_a_hanging_story, daemon=True).start()
+        threading.Thread(target=_end_a_hanging_story, args=(liveness,), daemon=True).start()
         before = possessions()
         try:
             answer = story(*arguments)
@@ -53,8 +56,8 @@ def tell(user: User, story: Callable[..., Answer], *arguments: object) -> Answer
     return user.call(watched)
 
 
-def _end_a_hanging_story() -> None:
-    time.sleep(LIVENESS)
+def _end_a_hanging_story(liveness: float) -> None:
+    time.sleep(liveness)
     faulthandler.dump_traceback(all_threads=True)
     _abort_own_mounts()
     os._exit(1)
@@ -67,13 +70,15 @@ def _abort_own_mounts() -> None:
     Else its exit would wait for an answer to FLUSH that only it could give, for ever, and every
     ps(1) on this machine with it.
     """
-    for name in os.listdir("/proc/self/fd"):
-        if (connection := connection_of(int(name))) is not None:
-            try:
-                abort = Path(f"/sys/fs/fuse/connections/{connection}/abort")
-                abort.write_text("1", encoding="ascii")
-            except OSError:
-                continue  # it has ended already
+    served = {connection_of(int(name)) for name in os.listdir("/proc/self/fd")}
+    # Before Linux 6.18 a device does not tell.
+    served |= {int(entry.device.removeprefix("0:")) for entry in mounts_below(SCRATCH)}
+    for connection in served - {None}:
+        try:
+            abort = Path(f"/sys/fs/fuse/connections/{connection}/abort")
+            abort.write_text("1", encoding="ascii")
+        except OSError:
+            continue  # it has ended already, or is none
 
 
 def possessions() -> dict[str, object]:
