@@ -16,6 +16,9 @@ Mount a FUSE file system from Python: one way in for every environment.
     ...
     mounted.unmount()
 
+A worker that cannot work says so with prepared.worker_failed(error). In an event loop it is
+prepare_async(), worker_ready_async(), proceed_async(), unmount_async(): no thread is used.
+
 prepare() starts the helper (the setuid fusermount3, or this package's own where this process may
 mount by itself) and receives the FUSE device from it. Where helper and kernel can, the device is
 armed for synchronous INIT: proceed() then returns when the server has answered FUSE_INIT, and its
