@@ -41,10 +41,11 @@ class Prepared:
         Report one worker ready, from its own thread, before its first read of the device.
 
         Returns when the device may be read; raises MountError if there will be no mount. Until the
-        kernel has attached the device a read would fail (EPERM), or block with nothing to end it.
-        In the thread that prepared, which has to go on to proceed(), it returns at once.
+        kernel has attached the device a read would fail (EPERM), or wait if ``sync_init`` is True;
+        then this returns after a second at the latest. In the thread that prepared, which has to
+        go on to proceed(), it returns at once.
         """
-        self._attempt.workers.ready()
+        self._attempt.workers.ready(armed=self.sync_init)
 
     def wait_attached(self) -> None:
         """

@@ -8,7 +8,8 @@ Who is ready to read requests: the workers of one mount.
       <-----------------------------------  release()
       reads the device
 
-A worker is let go only when its read can end again (see device.py), so no failure on the way to the
+A worker is let go when its read can end by itself again (see device.py); one that waits for that in
+vain for a second may read too, and is woken if it comes to nothing. So no failure on the way to the
 mount leaves a thread behind.
 """
 
@@ -25,6 +26,8 @@ TYPE_CHECKING = False  # typing: 10 ms
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+_EARLY_SECONDS = 1.0
+
 
 class RollCall:
     """Counts the workers in, and lets them go or sends them home."""
@@ -40,14 +43,21 @@ class RollCall:
         self._threads: list[threading.Thread] = []
         self._callbacks: list[Callable[[], object]] = []
 
-    def ready(self) -> None:
-        """One worker more; returns when it may read, raises MountError when there is no mount."""
+    def ready(self, *, armed: bool) -> None:
+        """
+        One worker more; returns when it may read, raises MountError when there is no mount.
+
+        An author may wait for a sign of this worker before going on to proceed(). From an armed
+        device it may therefore read early: the read waits, and abandoning the mount wakes it.
+        """
         self.report()
         # The thread that prepared is the one that proceeds: it must not wait for itself.
         if threading.current_thread() is self._owner:
             return
         with self._lock:
             self._threads.append(threading.current_thread())
+        if armed and not self._decided.wait(_EARLY_SECONDS):
+            return
         self.wait()
 
     def wait(self) -> None:

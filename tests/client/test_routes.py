@@ -8,11 +8,13 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from threading import Event, Thread
 from typing import Literal
 
 import pytest
 
 from fusermount_py import client
+from fusermount_py.hello import Hello
 from support.machine import SITE
 from support.mount_table import mount_at, mounts_at
 from support.program import Program
@@ -237,6 +239,44 @@ def test_the_first_helper_on_path_is_taken(
     monkeypatch.setenv("PATH", f"{Path(ours.path).parent}:/usr/bin")
 
     assert synchronous == tell(lambda: mount_and_look(mountpoint, helper=None))
+
+
+@pytest.mark.parametrize("outcome", ["mounted", "abandoned"])
+def test_an_author_may_wait_for_a_worker_before_proceeding(
+    tell: Tell, ours: Program, mountpoint: Path, synchronous: bool, outcome: str
+) -> None:
+    """
+    Many servers start their threads first and wait for all of them; that must not wait for ever.
+    """
+    if not synchronous:
+        pytest.skip("needs synchronous INIT: without it a device cannot be read before the mount")
+
+    class Signalling(Hello):
+        started = Event()
+
+        def serve(self, prepared: client.Prepared) -> None:
+            prepared.worker_ready()
+            self.started.set()
+            super().serve(Fellow())  # type: ignore[arg-type]  # it has reported already
+
+    class Fellow:
+        def worker_ready(self) -> None:
+            pass
+
+    def story() -> None:
+        with client.prepare(mountpoint, helper=ours.path) as prepared:
+            server = Signalling(prepared.device)
+            thread = Thread(target=server.serve, args=(prepared,), daemon=True)
+            thread.start()
+            assert server.started.wait(10)
+            if outcome == "mounted":
+                mounted = prepared.proceed()
+                assert HELLO == (mountpoint / "hello").read_bytes()
+                mounted.unmount()
+        thread.join(10)
+        assert not thread.is_alive()
+
+    tell(story)
 
 
 def test_workers_are_counted_before_the_mount_is_made(
