@@ -11,7 +11,7 @@ import fcntl
 import os
 import sys
 
-_FIRST_FREE = 4  # 3 is where the helper gets its comm socket
+_FIRST_FREE = 3
 
 
 def clear_of_stdio(descriptor: int) -> int:

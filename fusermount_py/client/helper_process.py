@@ -1,7 +1,7 @@
 """
 One run of the helper: found, started, listened to, and always waited for.
 
-The helper gets descriptors 0 to 3 (nothing, nothing, our pipe for its sentences, the comm socket)
+The helper gets descriptors 0 to 2 (nothing, nothing, our pipe for its sentences), the comm socket
 and a copy of the environment with the contract's variables on top: a helper may be a wrapper, in a
 container for instance, that needs PATH; the setuid one throws everything away by itself.
 """
@@ -16,6 +16,7 @@ import os
 from fusermount_py import stdio
 from fusermount_py.client.comm import END, Comm
 from fusermount_py.client.errors import HelperNotFound, MountError
+from fusermount_py.client.spawn import spawn
 from fusermount_py.client.turns import Until, now, readable
 from fusermount_py.helper import protocol
 
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
     from fusermount_py.client.comm import Message
     from fusermount_py.client.turns import Flow
 
-_COMM_FD = 3
 _NOT_THERE = (errno.ENOENT, errno.ENOTDIR, errno.EACCES, errno.ENOEXEC, errno.ELOOP)
 _GRACE_SECONDS = 2.0  # our helper leaves within one when its client is gone
 _SAID_BYTES = 1 << 16  # of stderr, the last of it: the sentence that matters comes last
@@ -53,8 +53,13 @@ class HelperProcess:
             self._stderr, their_stderr = stdio.pipe()
             os.set_blocking(self._stderr, False)
             try:
-                words = [*command[1:], *arguments]
-                self._pid = _spawn(command[0], words, variables, self.comm.theirs, their_stderr)
+                self._pid = spawn(
+                    command[0],
+                    [*command[1:], *arguments],
+                    {protocol.COMM_FD: str(self.comm.theirs), **variables},
+                    stderr=their_stderr,
+                    comm=self.comm.theirs,
+                )
             finally:
                 os.close(their_stderr)
             self._pidfd = _watch(self._pid)
@@ -157,24 +162,6 @@ def _reap_forgotten() -> None:
                 _forgotten.append(pid)
         except ChildProcessError:
             continue
-
-
-def _spawn(
-    path: str, words: list[str], variables: Mapping[str, str], comm: int, stderr: int
-) -> int:
-    return os.posix_spawn(
-        path,
-        words,
-        os.environ | {protocol.COMM_FD: str(_COMM_FD), **variables},
-        file_actions=(
-            (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
-            (os.POSIX_SPAWN_OPEN, 1, os.devnull, os.O_WRONLY, 0),
-            (os.POSIX_SPAWN_DUP2, stderr, 2),
-            (os.POSIX_SPAWN_DUP2, comm, _COMM_FD),
-        ),
-        setsigmask=(),
-        setsigdef=(_signal.SIGCHLD, _signal.SIGINT, _signal.SIGPIPE),
-    )
 
 
 def _watch(pid: int) -> int:

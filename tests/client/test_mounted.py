@@ -114,6 +114,29 @@ def test_a_mount_in_use_stays_until_it_is_taken_lazily(
     tell(story)
 
 
+def test_low_descriptors_may_be_files_of_the_mount(
+    tell: Tell, ours: Program, mountpoint: Path
+) -> None:
+    """
+    A child that closes such a file asks this very process, which would be waiting for the child.
+    """
+
+    def story() -> None:
+        mounted = mount_hello(mountpoint, helper=ours.path)
+        kept = {number: os.dup(number) for number in range(10)}
+        file = os.open(mountpoint / "hello", os.O_RDONLY)
+        for number in kept:
+            os.dup2(file, number)
+        mounted.unmount(lazy=True)
+        for number, descriptor in kept.items():
+            os.dup2(descriptor, number)
+            os.close(descriptor)
+        os.close(file)
+        assert mounted.wait(10)
+
+    tell(story)
+
+
 def test_only_this_mount_is_unmounted_not_what_lies_on_it(
     tell: Tell, ours: Program, mountpoint: Path
 ) -> None:
