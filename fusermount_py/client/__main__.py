@@ -5,7 +5,8 @@ Mount a server that is a program of its own, with synchronous INIT where kernel 
 
 In COMMAND {device} becomes /dev/fd/N, which libfuse 3.3 and later take for a mountpoint. COMMAND
 stays in the foreground and serves until the file system is unmounted; its exit status is ours. If
-it ends earlier, the file system is unmounted. Without a mount: one line on stderr, exit status 1.
+it ends earlier, the file system is unmounted, and a line on stderr says so. Without a mount: one
+line on stderr, and exit status 1 unless COMMAND had another.
 """
 
 from __future__ import annotations
@@ -47,8 +48,7 @@ def main(words: Sequence[str] | None = None) -> int:
         _mount(arguments.mountpoint, arguments.options, server)
     except client.MountError as error:
         sys.stderr.write(f"fusermount_py.client: {error}\n")
-        server.see_off()
-        return 1
+        return server.see_off() or 1
     except KeyboardInterrupt:
         server.see_off()
         return 128 + signal.SIGINT
@@ -93,6 +93,8 @@ def _mount(mountpoint: str, options: Sequence[str], server: Server) -> None:
         mounted = prepared.proceed()
     with mounted:
         mounted.wait()
+    if mounted.failure is not None:
+        raise mounted.failure
 
 
 def _interrupt(_signal: int, _frame: FrameType | None) -> None:

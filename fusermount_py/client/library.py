@@ -12,10 +12,10 @@ A server that is not ours to change: a library's main loop, or a whole program.
 
 from __future__ import annotations
 
+import fcntl
 import os
 import threading
 
-from fusermount_py.client.device import connection_of
 from fusermount_py.client.errors import MountError
 
 TYPE_CHECKING = False  # typing: 10 ms
@@ -84,8 +84,19 @@ class LentDevice:
         return self.path
 
     def __exit__(self, *_: object) -> None:
-        # A number that was closed may be another file by now, perhaps even another device: only the
-        # same connection is ours. Where the kernel does not tell (before 6.18) it stays open.
-        connection = connection_of(self._device)
-        if connection is not None and connection_of(self._lent) == connection:
+        # A number that was closed may be another file by now, perhaps even another device.
+        if _is_same_open_file(self._device, self._lent):
             os.close(self._lent)
+
+
+def _is_same_open_file(ours: int, other: int) -> bool:
+    """Whether two descriptors are duplicates: only then a flag set on one can be seen on both."""
+    try:
+        before, flags = fcntl.fcntl(other, fcntl.F_GETFL), fcntl.fcntl(ours, fcntl.F_GETFL)
+        # No device minds being appended to.
+        fcntl.fcntl(ours, fcntl.F_SETFL, flags ^ os.O_APPEND)
+        same = fcntl.fcntl(other, fcntl.F_GETFL) == before ^ os.O_APPEND
+        fcntl.fcntl(ours, fcntl.F_SETFL, flags)
+    except OSError:  # one of them is closed
+        return False
+    return same

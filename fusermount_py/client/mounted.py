@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from typing import Self
 
     from fusermount_py.client.attempt import Attempt
+    from fusermount_py.client.errors import MountError
 
 
 class Mounted:
@@ -27,6 +28,11 @@ class Mounted:
         self.mountpoint = attempt.request.mountpoint
         self.mount_id = attempt.mount_id
         self._attempt = attempt
+
+    @property
+    def failure(self) -> MountError | None:
+        """What a worker has said that ended this mount; None if none did."""
+        return self._attempt.workers.failure
 
     def unmount(self, lazy: bool = False) -> None:  # as specified
         """

@@ -72,8 +72,11 @@ class Prepared:
         """
         Report that a worker cannot do its work: the mount is given up, and proceed() says why.
 
-        If it was mounted already it is unmounted, lazily.
+        If it was mounted already it is unmounted, lazily, and Mounted.failure says why. After the
+        end of the mount this does nothing: then it is no failure that workers end.
         """
+        if self._mounted is not None and self._mounted.wait(0):
+            return
         number = error.errno if isinstance(error, OSError) and error.errno else errno.EIO
         failure = MountError(number, f"a worker failed: {error}", step="workers")
         if isinstance(error, BaseException):
