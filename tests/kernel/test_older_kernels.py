@@ -53,7 +53,7 @@ class OnOlderKernel(Program):
 
 @pytest.fixture
 def older(ours: Program, lacking: tuple[str, ...]) -> Iterator[Program]:
-    program = OnOlderKernel(ours.path, lacking)
+    program = OnOlderKernel(ours.path, lacking) if lacking else ours
     yield program
     program.clean_up()
 
@@ -93,12 +93,15 @@ def test_a_server_that_asks_for_synchronous_init_is_mounted(
     """
     running = older.start_sync_init(mountpoint, "fsname=old", user=caller)
     device = running.receive_device()
-    kernel.arm_sync_init(device)
-    older.serve(device)
+    armed = kernel.arm_sync_init(device)
+    if armed:
+        older.serve(device)
     running.proceed()
 
     assert 0 == running.read_status()
     assert 0 == running.wait().exit_status
+    if not armed:  # until the mount is there, a read of such a device fails, which ends a server
+        older.serve(device)
     assert 2 == caller.call(os.stat, mountpoint).st_nlink
 
 
