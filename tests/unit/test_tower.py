@@ -145,7 +145,7 @@ def test_the_unprivileged_world_imports_pure_modules_and_readers_only(module: Mo
         ("_prctl", {"fusermount_py.helper.kernel.privilege"}),
         ("prctl", set()),
         ("_ctypes", {"fusermount_py.helper.kernel.syscalls"}),
-        ("ctypes", set()),
+        ("ctypes", {"fusermount_py.client.spawn"}),
         ("click", {"fusermount_py.admin"}),
         ("pyroute2", {"fusermount_py.admin"}),
     ],
