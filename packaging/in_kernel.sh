@@ -133,7 +133,7 @@ mkfifo "$work/console"
 boot &
 guest=$!
 # Nobody else would end it: what runs in the background does not hear of Ctrl-C.
-trap 'kill "$guest" 2>/dev/null; rm -rf "$work"' EXIT
+trap 'kill "$guest" 2>/dev/null || true; rm -rf "$work"' EXIT # it may have ended
 status=0
 relay <"$work/console" || status=$?
 ((status != 125)) || tail -n 5 "$work/complaints" >&2
