@@ -33,12 +33,18 @@ newest_package() {
         grep -vE -- '-(cloud|rt)-' | sort -V | tail -n 1
 }
 
+download() {
+    local package
+    package=$(newest_package) &&
+        (cd "$work/package" && apt-get download -q -o APT::Sandbox::User=root "$package" >/dev/null)
+}
+
 # Keep the kernel image and, numbered in the order of loading, the modules that the guest needs.
 fetch() {
-    local package version
-    package=$(newest_package) || fail "Debian has no kernel $series (apt-get update?)"
+    local version
     mkdir "$work/package"
-    (cd "$work/package" && apt-get download -q -o APT::Sandbox::User=root "$package" >/dev/null)
+    # Lists may be missing, or name a kernel that is no longer there.
+    download || { apt-get update -q >/dev/null && download; } || fail "Debian has no kernel $series"
     dpkg -x "$work/package"/*.deb "$work/package"
     version=$(basename "$work/package/lib/modules"/*)
     depmod -b "$work/package" "$version"
