@@ -65,6 +65,13 @@ def _measure(helpers: list[Helper], rounds: int, mountpoint: Path) -> Times:
     return times
 
 
+def add(so_far: Times, more: Times) -> None:
+    """Put the samples of another measurement behind those there are."""
+    for figure, by_program in more.items():
+        for program, samples in by_program.items():
+            so_far.setdefault(figure, {}).setdefault(program, []).extend(samples)
+
+
 def _mount(how: Callable[[Helper, Path], spawn.Mounted], helper: Helper, mountpoint: Path) -> float:
     mounted = how(helper, mountpoint)
     spawn.finish(mounted.pid)
