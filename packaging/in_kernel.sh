@@ -50,7 +50,7 @@ fetch() {
     depmod -b "$work/package" "$version"
     mkdir "$work/kernel"
     cp "$work/package/boot/vmlinuz-$version" "$work/kernel/vmlinuz"
-    for module in virtio_pci 9pnet_virtio 9p fuse overlay; do # those built in have no file
+    for module in virtio_pci 9pnet_virtio 9p fuse overlay unix_diag; do # those built in have no file
         modprobe -d "$work/package" -S "$version" --show-depends "$module"
     done | awk '$1 == "insmod" && !seen[$2]++ { print $2 }' | nl -n rz -w 3 |
         while read -r number module; do

@@ -27,6 +27,10 @@ class Snapshot:
     is_whole: bool = True  # there are no other processes than those in this /proc
     tells_connections: bool = False
 
+    def identify(self, connection: int, pid: int) -> None:
+        """This process serves that connection, if it holds a device at all."""
+        self.holders[connection] += [each for each in self.unidentified if each.pid == pid]
+
     def sees_all_of(self, owner: int | None) -> bool:
         """
         Whether a device of this user's that nobody holds here is held by nobody at all.

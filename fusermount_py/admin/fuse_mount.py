@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from fusermount_py.admin import aside, connections, device_holders, processes
+from fusermount_py.admin import aside, connections, device_holders, guards, processes
 from fusermount_py.admin.device_holders import Snapshot
 from fusermount_py.admin.processes import Process
 from fusermount_py.admin.states import ALIVE, DEAD, HUNG, STARTING, UNKNOWN
@@ -92,6 +92,9 @@ def read_all(
     snapshot = device_holders.take_snapshot()
     numbers = {entry.id: connections.number_of(entry.device) for entry in entries}
     waiting = {number: connections.waiting(number) for number in set(numbers.values())}
+    if snapshot.unidentified and not snapshot.tells_connections:
+        for entry, pid in guards.servers(entries):
+            snapshot.identify(numbers[entry.id], pid)
     states = _States(snapshot, waiting, ask=ask)
     states.sample()
     return [

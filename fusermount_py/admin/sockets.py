@@ -25,16 +25,24 @@ def inodes_of(pid: int) -> dict[int, int]:
 
 
 def peers() -> dict[int, int]:
-    """Every connected Unix socket of this network namespace: inode -> inode of its other end."""
-    from pyroute2 import DiagSocket  # 130 ms
+    """
+    Every connected Unix socket of this network namespace: inode -> inode of its other end.
 
-    with DiagSocket() as diagnosis:
-        diagnosis.bind()
-        found = {}
-        for answer in diagnosis.get_sock_stats(family=socket.AF_UNIX, show=_UDIAG_SHOW_PEER):
-            attributes = dict(tuple(attribute) for attribute in answer["attrs"])
-            if attributes.get(_PEER):
-                found[int(answer["udiag_ino"])] = int(attributes[_PEER])
+    Empty where the kernel does not tell: its module unix_diag is missing, or a sandbox forbids it.
+    """
+    from pyroute2 import DiagSocket, NetlinkError  # 130 ms
+
+    found = {}
+    try:
+        with DiagSocket() as diagnosis:
+            diagnosis.bind()
+            for answer in diagnosis.get_sock_stats(family=socket.AF_UNIX, show=_UDIAG_SHOW_PEER):
+                # An error has none of them; some versions of pyroute2 do not raise it.
+                attributes = dict(tuple(attribute) for attribute in answer.get("attrs", ()))
+                if attributes.get(_PEER):
+                    found[int(answer["udiag_ino"])] = int(attributes[_PEER])
+    except (OSError, NetlinkError):
+        return {}
     return found
 
 
@@ -48,6 +56,19 @@ def holders() -> dict[int, list[int]]:
         except OSError:
             continue  # not ours to see, or gone
     return found
+
+
+def others(
+    pid: int, descriptor: int | None, peers: dict[int, int], holders: dict[int, list[int]]
+) -> set[int]:
+    """
+    Who holds the other end of this socket of a process; of any that it has, if it is not there.
+
+    OSError if we may not look.
+    """
+    inodes = inodes_of(pid)
+    ends = [inodes[descriptor]] if descriptor in inodes else inodes.values()
+    return {other for end in ends for other in holders.get(peers.get(end, 0), ())} - {pid}
 
 
 def path_of(pid: int, name: str) -> str | None:

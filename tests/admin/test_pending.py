@@ -82,3 +82,28 @@ def test_nothing_is_shown_when_the_handshake_is_over(
 
     assert 0 == result.exit_status
     assert str(mountpoint).encode() not in admin.run("pending").stdout
+
+
+def test_where_the_kernel_tells_nothing_of_sockets_the_client_is_unknown(
+    admin: Admin, ours: Program, caller: User, mountpoint: Path
+) -> None:
+    """
+    Its module for that may be missing, and a sandbox may forbid the question.
+    """
+    running = ours.start_sync_init(mountpoint, user=caller)
+    running.receive_device()
+    inject = "inject=socket:error=EPROTONOSUPPORT"
+    admin.command = (
+        "/usr/bin/strace",
+        "-qq",
+        "-f",
+        "-o",
+        "/dev/null",
+        "-e",
+        inject,
+        *admin.command,
+    )
+
+    row = row_of(admin, running)
+
+    assert (str(mountpoint), None) == (row["mountpoint"], row["clients"])

@@ -29,7 +29,7 @@ class Admin:
             "PYTHONDONTWRITEBYTECODE": "1",
             "LC_ALL": "C.UTF-8",
         }
-        self.command = ("/usr/bin/python3", "-m", "fusermount_py.admin")
+        self.command: tuple[str, ...] = ("/usr/bin/python3", "-m", "fusermount_py.admin")
         self._started: list[subprocess.Popen[bytes]] = []
 
     def start(
