@@ -6,6 +6,7 @@ argv[0] as the caller gave it. Nothing that happens to the message changes the o
 """
 
 import _signal  # type: ignore[import-not-found]  # signal: 4 ms
+import _thread
 import errno
 import posix
 import select
@@ -48,7 +49,7 @@ Options:
 """
 _UTAB = "/run/mount/utab"
 _STDOUT, _STDERR = 1, 2
-_MESSAGE_WAIT_MS = 1000
+_MESSAGE_SECONDS = 1.0
 _PIPE_BUF = 4096  # poll says writable when at least so much can be written without waiting
 
 
@@ -213,10 +214,26 @@ def _start_scribe(arguments: list[str]) -> "Scribe | None":
 def _say(descriptor: int, text: str) -> None:
     """Write as much as the other side takes; who does not read within a second misses the rest."""
     message = text.encode("utf-8", "surrogateescape")
+    written = _thread.allocate_lock()
+    written.acquire()
+
+    def write() -> None:
+        _write_patiently(descriptor, message)
+        written.release()
+
+    try:
+        # Poll is no promise: before Linux 6.9 a write to an eventfd may block after it.
+        _thread.start_new_thread(write, ())
+    except RuntimeError:  # the caller is at its process limit
+        write()
+    written.acquire(timeout=_MESSAGE_SECONDS)
+
+
+def _write_patiently(descriptor: int, message: bytes) -> None:
     poll = select.poll()
     poll.register(descriptor, select.POLLOUT)
     try:
-        while message and poll.poll(_MESSAGE_WAIT_MS):
+        while message and poll.poll(_MESSAGE_SECONDS * 1000):
             message = message[posix.write(descriptor, message[:_PIPE_BUF]) :]
     except OSError:
         pass  # nothing that happens to a message changes the outcome
