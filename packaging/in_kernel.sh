@@ -78,6 +78,9 @@ $b mount -t overlay -o lowerdir=/lower,upperdir=/rw/upper,workdir=/rw/work root 
 $b cp /command /new/in_kernel.command
 for made in proc sys dev; do $b mount --move /$made /new/$made; done
 $b mkdir -p /new/dev/pts /new/dev/shm
+$b ln -s /proc/self/fd /new/dev/fd
+$b ln -s /proc/self/fd/0 /new/dev/stdin
+$b ifconfig lo 127.0.0.1 up
 $b mount -t devpts pts /new/dev/pts
 $b mount -t tmpfs shm /new/dev/shm
 $b mount -t tmpfs run /new/run
