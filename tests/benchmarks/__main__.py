@@ -6,6 +6,7 @@ make -C packaging bench [BENCH=quick]
     crowd     200 mounts and unmounts, 8 at a time
     guards    one, and 500 waiting at once: memory; then all their servers die       (guards.py)
     listing   the admin's `mounts` with 1,000 FUSE mounts                           (listing.py)
+    reaping   the admin's `reap --watch` when 100 of 120 servers are killed         (reaping.py)
 
 All of it in a private mount namespace, mounting as an ordinary user through the installed setuid
 helper. Prints one table and writes bench.json and bench.png beside this file.
@@ -17,7 +18,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from benchmarks import guards, listing, timings
+from benchmarks import guards, listing, reaping, timings
 from benchmarks.report import OURS, THEIRS, Listing, Results, as_json, machine, table
 from benchmarks.spawn import Helper
 from support.machine import install, make_private
@@ -64,6 +65,7 @@ def measure(helpers: list[Helper], *, quick: bool) -> Results:
         {each.name: guards.measure(each, 1) for each in helpers},
         {each.name: guards.measure(each, guarded) for each in helpers},
         Listing(listed, listing.measure(listed, rounds=3 if quick else 10)),
+        reaping.measure(helpers[0], *((24, 20) if quick else (120, 100))),
     )
 
 

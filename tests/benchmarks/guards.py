@@ -37,13 +37,8 @@ class Guards(NamedTuple):
 
 def measure(helper: Helper, count: int) -> Guards:
     """Start them, weigh them, kill their servers, and wait until no mount is left."""
-    home = SCRATCH / f"{count}-guards-{helper.name}"
-    home.mkdir()
-    for number in range(count):
-        path = home / str(number)
-        path.mkdir()
-        os.chown(path, CALLER.uid, CALLER.gid)
-    pairs = CALLER.call(_start, helper, home, count)
+    home = mountpoints(f"{count}-guards-{helper.name}", count)
+    pairs = CALLER.call(start_served, helper, home, count, OPTIONS)
     guards = [guard for guard, _ in pairs]
     try:
         _wait_until_guards(guards)
@@ -52,17 +47,30 @@ def measure(helper: Helper, count: int) -> Guards:
         seconds = _kill_and_wait([server for _, server in pairs], guards)
         left = len(mounts_below(home))
     finally:
-        _reap([server for _, server in pairs], guards)
+        reap([pid for pair in pairs for pid in pair])
     pss, dirty = (sum(each[name] for each in weights) for name in ("Pss", "Private_Dirty"))
     return Guards(count, pss, dirty, seconds, left)
 
 
-def _start(helper: Helper, home: Path, count: int) -> list[tuple[int, int]]:
-    """Pids of each guard and its server; both outlive this process and become root's to reap."""
+def mountpoints(name: str, count: int) -> Path:
+    """A directory with so many of the ordinary user's, by their numbers."""
+    home = SCRATCH / name
+    home.mkdir()
+    for number in range(count):
+        path = home / str(number)
+        path.mkdir()
+        os.chown(path, CALLER.uid, CALLER.gid)
+    return home
+
+
+def start_served(
+    helper: Helper, home: Path, count: int, options: tuple[str, ...] = ()
+) -> list[tuple[int, int]]:
+    """Pids of each mount's helper and server; both outlive this process and are root's to reap."""
     resource.setrlimit(resource.RLIMIT_NOFILE, (1024, 1024))
     pairs = []
     for number in range(count):
-        mounted = spawn.mount_classic(helper, home / str(number), OPTIONS)
+        mounted = spawn.mount_classic(helper, home / str(number), options)
         pairs.append((mounted.pid, _serve(mounted.device, mounted.comm)))
         mounted.let_go()
     return pairs
@@ -120,8 +128,8 @@ def _kill_and_wait(servers: list[int], guards: list[int]) -> float:
     return time.monotonic() - begin
 
 
-def _reap(servers: list[int], guards: list[int]) -> None:
+def reap(pids: list[int]) -> None:
     """They are ours since their parent has gone (the machine made us the subreaper)."""
-    for pid in (*servers, *guards):
+    for pid in pids:
         os.kill(pid, signal.SIGKILL)
         os.waitpid(pid, 0)

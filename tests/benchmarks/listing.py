@@ -11,7 +11,8 @@ from support import kernel
 from support.machine import SCRATCH, SITE
 from support.users import CALLER
 
-COMMAND = ("/usr/bin/python3", "-B", "-m", "fusermount_py.admin", "mounts")
+PROGRAM = ("/usr/bin/python3", "-B", "-m", "fusermount_py.admin")
+ENVIRONMENT = {"PYTHONPATH": str(SITE)}
 
 
 def measure(mounts: int, rounds: int) -> list[float]:
@@ -21,8 +22,8 @@ def measure(mounts: int, rounds: int) -> list[float]:
         for _ in range(rounds):
             begin = time.perf_counter()
             subprocess.run(
-                COMMAND,
-                env={"PYTHONPATH": str(SITE)},
+                [*PROGRAM, "mounts"],
+                env=ENVIRONMENT,
                 stdout=subprocess.DEVNULL,
                 check=True,
                 timeout=60,

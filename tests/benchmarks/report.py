@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from benchmarks.guards import Guards
+from benchmarks.reaping import IDLE_SECONDS, Reaping
 from benchmarks.timings import BARE, FD, HELP, SYNC_INIT, UNMOUNT, VERSION, Crowd, Times
 
 OURS, THEIRS = "ours", "theirs"
@@ -37,6 +38,7 @@ class Results(NamedTuple):
     lone_guards: dict[str, Guards]
     guards: dict[str, Guards]
     listing: Listing
+    reaping: Reaping
 
 
 def table(results: Results) -> Iterator[str]:
@@ -55,6 +57,11 @@ def table(results: Results) -> Iterator[str]:
     seconds = statistics.median(results.listing.seconds)
     name = f"admin mounts, {results.listing.mounts:,} FUSE mounts"
     yield _row(name, "", f"{seconds:.2f} s", "", "≤ 1 s")
+    reaping = results.reaping
+    name = f"admin reap --watch, {reaping.killed} servers killed: all gone"
+    yield _row(name, "", f"{reaping.seconds:.2f} s", "", "≤ 2 s")
+    name = f"admin reap --watch, {IDLE_SECONDS:.0f} s idle: processor time"
+    yield _row(name, "", f"{1000 * reaping.idle_work:.0f} ms", "", "0")
 
 
 def _growth(by_table_size: dict[int, Times]) -> Iterator[str]:
@@ -122,6 +129,7 @@ def as_json(results: Results) -> dict[str, object]:
             for program, guards in results.guards.items()
         },
         "admin mounts": results.listing._asdict(),
+        "admin reap --watch": results.reaping._asdict(),
         "8 at a time": {program: crowd._asdict() for program, crowd in results.crowds.items()},
     }
 
