@@ -9,15 +9,15 @@ import errno
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from support import kernel
 from support.flows import sync_init, until
+from support.injected import Injected
 from support.mount_table import mount_at, mounts_at
-from support.program import Program, Running
-from support.users import ROOT, PathLike, User
+from support.program import Program
+from support.users import User
 
 # As strace is told them: which call answers how.
 NO_FS_CONTEXT = "fsopen:error=ENOSYS"  # before Linux 5.2, and in sandboxes
@@ -36,24 +36,9 @@ each_kernel = pytest.mark.parametrize("lacking", LACKING.values(), ids=LACKING)
 without_fs_context = pytest.mark.parametrize("lacking", [(NO_FS_CONTEXT,)], ids=[""])
 
 
-class OnOlderKernel(Program):
-    """The helper, whose system calls strace answers as an older kernel would."""
-
-    def __init__(self, helper: str, lacking: tuple[str, ...]) -> None:
-        super().__init__("/usr/bin/strace")
-        self._words = [word for fault in lacking for word in ("-e", f"inject={fault}")]
-        self._helper = helper
-
-    def start(self, *arguments: PathLike, user: User, **how: Any) -> Running:
-        # -D: the helper stays our child. -u by root: its setuid bit counts. -f: its threads, and
-        # the guard with the helper that it starts.
-        words = ["-D", "-qq", "-f", "-o", "/dev/null", "-u", f"test{user.uid}", *self._words]
-        return super().start(*words, self._helper, *arguments, user=ROOT, argv0="strace", **how)
-
-
 @pytest.fixture
 def older(ours: Program, lacking: tuple[str, ...]) -> Iterator[Program]:
-    program = OnOlderKernel(ours.path, lacking) if lacking else ours
+    program = Injected(ours, lacking) if lacking else ours
     yield program
     program.clean_up()
 

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from support.flows import receive_armed, said
+from support.injected import Injected
 from support.program import END_OF_FILE, Program, Running
 from support.users import User
 
@@ -155,6 +156,30 @@ def test_a_device_that_cannot_be_opened_is_reported(
 
     assert (errno.EACCES, "device") == (report["errno"], report["step"])
     assert "failed to open /dev/fuse: Permission denied" == report["message"]
+
+
+@pytest.mark.parametrize(
+    ("fault", "step", "is_late"),
+    [("sendmsg:error=EPERM:when=1", "send", False), ("fsmount:error=EPERM", "mount", True)],
+)
+def test_what_only_a_system_call_can_refuse_is_reported(
+    ours: Program, caller: User, mountpoint: Path, fault: str, step: str, is_late: bool
+) -> None:
+    """
+    A security module may forbid to pass a device on, or to mount at all.
+    """
+    helper = Injected(ours, (fault,))
+    running = helper.start_sync_init(mountpoint, user=caller, environment=REPORT)
+    if is_late:
+        running.receive_device()
+        running.proceed()
+        assert -errno.EPERM == running.read_status()
+
+    report = read_report(running)
+    running.wait()
+    helper.clean_up()
+
+    assert (errno.EPERM, step) == (report["errno"], report["step"])
 
 
 @pytest.mark.parametrize("value", ["0", "", "yes", "11"])
