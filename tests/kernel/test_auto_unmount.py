@@ -2,6 +2,7 @@
 
 import os
 import signal
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
@@ -184,6 +185,27 @@ def test_a_mount_that_hangs_stays(ours: Program, caller: User, mountpoint: Path)
 
     running.wait()
     assert mount_at(mountpoint)
+
+
+def test_a_server_may_take_its_time_to_die(ours: Program, caller: User, mountpoint: Path) -> None:
+    """
+    Of 500 that were killed at once, some had closed the socket a second before the device.
+    """
+    running = ours.start("-o", "auto_unmount", "--", mountpoint, user=caller)
+    device = running.receive_device()
+    peer = ours.serve(device)
+    device.close()
+    assert caller.call(os.stat, mountpoint)
+    peer.stop()
+    running.comm.close()
+    command = Path(f"/proc/{running.process.pid}/cmdline")
+    until(lambda: b"--dead-mount" in command.read_bytes(), "the mount is looked at")
+
+    time.sleep(1)
+    peer.kill()
+
+    assert Result(0, b"", b"") == running.wait()
+    assert [] == mounts_at(mountpoint)
 
 
 def test_what_the_client_says_is_not_the_end_of_it(
