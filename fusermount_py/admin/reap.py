@@ -7,18 +7,20 @@ whose device is which.
 """
 
 import os
-import resource
 from dataclasses import dataclass
 
 import click
 
 from fusermount_py.admin import aside, removal, screen
 from fusermount_py.admin.fuse_mount import FuseMount, read_all
-from fusermount_py.admin.states import DEAD, STARTING, UNKNOWN
+from fusermount_py.admin.states import DEAD, UNKNOWN
 from fusermount_py.admin.watch import Watch
 from fusermount_py.helper.mount_entry import MountEntry
 
-_LOOK_AGAIN_SECONDS = 1.0  # only while a device is on its way and there is no process to watch
+# While requests wait, FUSE_INIT for one, a device may still change hands, which nobody tells: so
+# look again, soon at first, then after ever longer pauses.
+_LOOK_AGAIN_SECONDS = 1.0
+_LONGEST_PAUSE_SECONDS = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,16 +99,16 @@ def _tell(reaped: list[Reaped]) -> None:
 
 
 def _watch() -> None:
-    """Until a signal ends it. One descriptor for each server: as many as the limit allows."""
-    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    """Until a signal ends it."""
     watching = Watch()
     told: set[int] = set()  # what could not be reaped is told once
+    pause = _LOOK_AGAIN_SECONDS
     while True:
         mounts = read_all(_is_ours)
         reaped = _reap(mounts, dry_run=False)
         _tell([each for each in reaped if each.mount.entry.id not in told])
         told = {each.mount.entry.id for each in reaped if each.outcome == "failed"}
         if watching.follow(server.pid for mount in mounts for server in mount.servers):
-            on_its_way = any(each.state == STARTING and not each.holders for each in mounts)
-            watching.wait(_LOOK_AGAIN_SECONDS if on_its_way else None)
+            is_asked = any(mount.waiting for mount in mounts)
+            pause = min(2 * pause, _LONGEST_PAUSE_SECONDS) if is_asked else _LOOK_AGAIN_SECONDS
+            watching.wait(pause if is_asked else None)

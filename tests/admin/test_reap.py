@@ -1,16 +1,21 @@
 """`fusermount-py reap`: every dead mount goes, and nothing else does."""
 
+import io
 import os
 import random
+import re
+import resource
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
 from support import kernel
-from support.admin import Admin, Serve, Served
+from support.admin import Admin, Serve
+from support.flows import until
 from support.mount_table import mounts_at, mounts_below
-from support.program import PATIENCE
+from support.program import PATIENCE, Program
 from support.users import ROOT, User
 
 
@@ -128,6 +133,62 @@ def test_a_mount_held_by_a_hidden_process_is_asked_and_stays(
     assert 1 == len(mounts_at(mountpoint))
 
 
+def test_watch_waits_for_the_last_holder_of_a_device(
+    admin: Admin, ours: Program, reaper: User, caller: User, mountpoint: Path
+) -> None:
+    """
+    Servers have workers and supervisors: the mount lives as long as one of them could serve it.
+    """
+    device = mounted_device(ours, caller, mountpoint)
+    servers = [ours.serve(device, user=caller) for _ in range(2)]
+    device.close()
+    watcher = admin.start("reap", "--watch", user=reaper)
+    wait_until_quiet(watcher.pid)
+
+    servers[0].kill()
+    wait_until_quiet(watcher.pid)
+    assert 1 == len(mounts_at(mountpoint))
+
+    servers[1].kill()
+    wait_until_gone([mountpoint])
+
+
+def test_watch_learns_of_a_server_that_gets_its_device_later(
+    admin: Admin, ours: Program, caller: User, mountpoint: Path
+) -> None:
+    """
+    Container engines mount, hand the device to a container, and live on: their end says nothing
+    about the mount, and neither the mount table nor any process tells of the handing over.
+    """
+    device = mounted_device(ours, caller, mountpoint)
+    watcher = admin.start("reap", "--watch", user=ROOT)
+    until(lambda: os.getpid() in followed(watcher.pid), "we are taken for the server")
+    server = ours.serve(device, user=caller)
+    device.close()
+
+    until(lambda: server.pid in followed(watcher.pid), "the server is known")
+    server.kill()
+    wait_until_gone([mountpoint])
+
+
+def test_watch_that_cannot_watch_all_servers_says_so_and_ends(
+    admin: Admin, serve: Serve, home: Path
+) -> None:
+    """
+    A service that looks as if it worked, and overlooks some of the dead, is worse than none.
+    """
+    for number in range(20):
+        serve(home / f"{number}")
+    limit = (resource.RLIMIT_NOFILE, (20, 20))
+
+    result = admin.run("reap", "--watch", preexec_fn=lambda: resource.setrlimit(*limit))
+
+    assert 1 == result.exit_status
+    assert b"Error: 20 servers are more than can be watched: raise the limit of open files" in (
+        result.stderr
+    )
+
+
 @pytest.mark.timeout(120)
 def test_watch_reaps_a_hundred_servers_as_they_die_and_touches_no_other(
     admin: Admin, serve: Serve, reaper: User, home: Path
@@ -141,27 +202,44 @@ def test_watch_reaps_a_hundred_servers_as_they_die_and_touches_no_other(
     for killed in (doomed[:30], doomed[30:31], doomed[31:]):
         for each in killed:
             each.peer.kill()
-        _wait_until_gone(killed)
+        wait_until_gone([each.mountpoint for each in killed])
 
-    assert any(_is_quiet(watcher.pid) for _ in range(PATIENCE))
+    wait_until_quiet(watcher.pid)
     assert 20 == len(mounts_below(home))
     assert watcher.poll() is None
 
 
-def _wait_until_gone(doomed: list[Served]) -> None:
-    deadline = time.monotonic() + PATIENCE
-    while any(mounts_at(each.mountpoint) for each in doomed):
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
+def mounted_device(program: Program, user: User, mountpoint: Path) -> io.FileIO:
+    """A mount that nobody serves yet."""
+    device = program.mount(mountpoint, "fsname=demo", user=user).device
+    assert device is not None
+    return device
 
 
-def _is_quiet(pid: int) -> bool:
-    """Whether the process uses no processor time for a second."""
-    before = _processor_time(pid)
+def followed(pid: int) -> list[int]:
+    """The processes whose end this one waits for, by a pidfd each."""
+    found = []
+    for info in Path(f"/proc/{pid}/fdinfo").iterdir():
+        with suppress(FileNotFoundError):  # closed since
+            found += re.findall(r"^Pid:\t(\d+)$", info.read_text(encoding="ascii"), re.MULTILINE)
+    return [int(each) for each in found]
+
+
+def wait_until_gone(doomed: list[Path]) -> None:
+    until(lambda: not any(mounts_at(path) for path in doomed), "dead mounts are reaped")
+
+
+def wait_until_quiet(pid: int) -> None:
+    """Until the process uses no processor time for a second."""
+    assert any(is_quiet(pid) for _ in range(PATIENCE))
+
+
+def is_quiet(pid: int) -> bool:
+    before = processor_time(pid)
     time.sleep(1)
-    return before == _processor_time(pid)
+    return before == processor_time(pid)
 
 
-def _processor_time(pid: int) -> tuple[int, int]:
+def processor_time(pid: int) -> tuple[int, int]:
     fields = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
     return int(fields[11]), int(fields[12])
