@@ -11,7 +11,8 @@ from support import kernel
 from support.admin import Admin
 from support.mount_table import mounts_at
 from support.program import Program
-from support.users import User
+from support.refuse_ioctl import refuse_sync_init
+from support.users import ROOT, User
 
 
 def findings(
@@ -19,6 +20,18 @@ def findings(
 ) -> dict[str, dict[str, str]]:
     """By name; of several with one name the last counts."""
     return {each["name"]: each for each in admin.json("doctor", *words, user=user, **popen)}
+
+
+def as_root_first(
+    admin: Admin, user: User, prepare: Callable[[], object]
+) -> dict[str, dict[str, str]]:
+    """The findings of a user whose process was put into a state by root."""
+
+    def become() -> None:
+        prepare()
+        user.become()
+
+    return findings(admin, user=ROOT, preexec_fn=become)
 
 
 def test_where_all_is_well_nothing_is_wrong(admin: Admin, caller: User, mountpoint: Path) -> None:
@@ -124,6 +137,73 @@ def test_no_new_privs_is_found(admin: Admin, caller: User) -> None:
 
     assert 1 == found.exit_status
     assert b"the setuid bit does not count here" in found.stdout
+
+
+def test_a_device_that_the_control_group_forbids_is_found(admin: Admin, caller: User) -> None:
+    """
+    The mode is right, the device is there, and a container still may not open it.
+    """
+    group = Path(f"/sys/fs/cgroup/devices/fusermount-py-{os.getpid()}")
+    if not (group.parent / "cgroup.procs").exists():
+        pytest.skip("needs the device controller of control groups, version 1")
+    group.mkdir()
+    try:
+        (group / "devices.deny").write_text("c 10:229 rwm")
+        finding = as_root_first(
+            admin, caller, lambda: (group / "cgroup.procs").write_text(str(os.getpid()))
+        )["device node"]
+    finally:
+        group.rmdir()
+
+    assert ("failed", "/dev/fuse: Operation not permitted") == (
+        finding["status"],
+        finding["found"],
+    )
+    assert "allow c 10:229 rwm" in finding["remedy"]
+
+
+def test_a_seccomp_filter_is_found_and_what_it_takes_away(admin: Admin, caller: User) -> None:
+    """
+    It answers for the kernel, whose version then says nothing about what is there.
+    """
+    found = as_root_first(admin, caller, refuse_sync_init)
+
+    assert "a filter is active in this process" == found["seccomp"]["found"]
+    assert ", no SYNC_INIT," in found["kernel features"]["found"]
+
+
+def test_a_user_namespace_is_found(admin: Admin, caller: User) -> None:
+    """
+    A setuid helper from outside is anything but root there.
+    """
+    finding = findings(admin, user=caller, preexec_fn=lambda: kernel.unshare(kernel.CLONE_NEWUSER))[
+        "user namespace"
+    ]
+
+    assert "warning" == finding["status"]
+    assert "unshare --user --map-root-user" in finding["remedy"]
+
+
+def test_a_helper_on_a_nosuid_file_system_is_found(
+    admin: Admin, ours: Program, caller: User, home: Path
+) -> None:
+    """
+    The bit is there to be seen, and counts for nothing.
+    """
+    kernel.mount("tmpfs", home, "tmpfs", flags=kernel.MS_NOSUID, options="mode=0755")
+    copy = home / "fusermount3"
+    copy.write_bytes(Path(ours.path).read_bytes())
+    copy.chmod(0o4755)
+    admin.environment["PATH"] = f"{home}:/usr/bin:/bin"
+
+    found = findings(admin, user=caller)
+    kernel.umount(home)
+
+    assert ("ok", "failed") == (
+        found["setuid bit"]["status"],
+        found["nosuid file system"]["status"],
+    )
+    assert "not mounted nosuid" in found["nosuid file system"]["remedy"]
 
 
 def test_a_helper_without_its_setuid_bit_is_found(

@@ -56,9 +56,9 @@ class Admin:
         stdout, stderr = process.communicate(timeout=PATIENCE)
         return Result(process.returncode, stdout, stderr)
 
-    def json(self, *arguments: PathLike, user: User = ROOT) -> Any:
+    def json(self, *arguments: PathLike, user: User = ROOT, **popen: Any) -> Any:
         """What it says with ``--json``."""
-        result = self.run(*arguments, "--json", user=user)
+        result = self.run(*arguments, "--json", user=user, **popen)
         assert b"" == result.stderr
         return json.loads(result.stdout)
 

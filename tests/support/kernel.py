@@ -8,6 +8,7 @@ import os
 from support.users import PathLike
 
 CLONE_NEWNS = 0x00020000
+CLONE_NEWUSER = 0x10000000
 IN_OPEN = 0x20
 FUSE_DEV_IOC_SYNC_INIT = 0xE503  # _IO(229, 3), linux/fuse.h
 MNT_DETACH = 2
