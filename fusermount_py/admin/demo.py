@@ -5,12 +5,15 @@ import tempfile
 
 import click
 
+from fusermount_py.admin import screen
+from fusermount_py.admin.clock import Clock
 from fusermount_py.client.errors import HelperNotFound
 from fusermount_py.client.find_helper import find_helper
 
 
 @click.command()
-def demo() -> None:
+@click.option("--json", "as_json", is_flag=True, help="One object, for programs.")
+def demo(*, as_json: bool) -> None:
     r"""
     Mount a small file system in a new temporary directory, show each step, and unmount it.
 
@@ -28,5 +31,8 @@ def demo() -> None:
     with tempfile.TemporaryDirectory(prefix="fusermount-py-") as folder:
         mountpoint = os.path.join(os.path.realpath(folder), "mnt")
         os.mkdir(mountpoint)
-        status = show(helper, mountpoint)
+        clock = Clock(silent=as_json)
+        status = show(helper, mountpoint, clock)
+    if as_json:
+        screen.print_json({"status": status, "helper": helper, "steps": clock.steps})
     raise SystemExit(status)

@@ -17,22 +17,21 @@ ANSWERED = "answers FUSE_INIT"
 MOUNTED = "has status 0: it is mounted"
 
 
-def show(helper: str, mountpoint: str) -> int:
+def show(helper: str, mountpoint: str, clock: Clock) -> int:
     """The handshake, the mount table, a file, the unmount; 0 only if each was as it should be."""
     status = os.stat(helper)
-    say(f"\nOn Linux {os.uname().release}, {who()} mounts a file system through")
-    say(f"    {stat.filemode(status.st_mode)} uid {status.st_uid} {helper}\n")
-    say(f"      ms  {'client':{Clock.CLIENT}}{'helper':{Clock.HELPER + 1}}kernel")
+    clock.say(f"\nOn Linux {os.uname().release}, {who()} mounts a file system through")
+    clock.say(f"    {stat.filemode(status.st_mode)} uid {status.st_uid} {helper}\n")
+    clock.say(f"      ms  {'client':{Clock.CLIENT}}{'helper':{Clock.HELPER + 1}}kernel")
 
     try:
-        return mount_read_unmount(helper, mountpoint)
+        return mount_read_unmount(helper, mountpoint, clock)
     except (client.MountError, OSError) as error:
         return failed(str(error))
 
 
-def mount_read_unmount(helper: str, mountpoint: str) -> int:
+def mount_read_unmount(helper: str, mountpoint: str, clock: Clock) -> int:
     """As a FUSE server does it; returns the exit status."""
-    clock = Clock()
     watch_the_handshake(clock)
     options = ["fsname=demo", "subtype=hello", "ro"]
     with client.prepare(mountpoint, options, workers=WORKERS, helper=helper) as prepared:
@@ -43,23 +42,25 @@ def mount_read_unmount(helper: str, mountpoint: str) -> int:
         clock.tell(MOUNTED, "from helper")
         clock.stopped = True
     if not prepared.sync_init:
-        say("\n(Kernel or helper has no synchronous FUSE_INIT: it was answered after the mount.)")
+        clock.say(
+            "\n(Kernel or helper has no synchronous FUSE_INIT: it was answered after the mount.)"
+        )
     elif clock.seen[-2:] != [ANSWERED, MOUNTED]:
         return failed("the helper's status did not follow the answer to FUSE_INIT")
 
     line = mountinfo_line(mountpoint)
-    say(f"\n/proc/self/mountinfo\n    {line}")
+    clock.say(f"\n/proc/self/mountinfo\n    {line}")
     if not (" ro,nosuid,nodev," in line and " - fuse.hello demo " in line):
         return failed("the mount table does not show what was mounted")
     with open(f"{mountpoint}/hello", encoding="ascii") as file:
-        say(f"\n{mountpoint}/hello\n    {file.read()}")
+        clock.say(f"\n{mountpoint}/hello\n    {file.read()}")
 
     before = time.perf_counter()
     mounted.unmount()
     passed = 1000 * (time.perf_counter() - before)
     if mountinfo_line(mountpoint):
         return failed("the mount is still there")
-    say(f"Unmounted in {passed:.1f} ms.\n")
+    clock.say(f"Unmounted in {passed:.1f} ms.\n")
     return 0
 
 
@@ -69,11 +70,6 @@ def who() -> str:
         inner, outer, _ = (int(number) for number in table.readline().split())
     name = f"uid {os.getuid() - inner + outer}"
     return name if inner == outer else f"{name}, in a user namespace of its own,"
-
-
-def say(line: str) -> None:
-    """Print one line."""
-    sys.stdout.write(line + "\n")
 
 
 def failed(why: str) -> int:

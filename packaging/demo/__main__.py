@@ -75,9 +75,11 @@ def inside(stage: str) -> int:
         os.setgroups([])
         os.setresgid(USER, USER, USER)
         os.setresuid(USER, USER, USER)
-    from fusermount_py.admin.show import show  # as the user, from where the user can read
+    # As the user, from where the user can read.
+    from fusermount_py.admin.clock import Clock
+    from fusermount_py.admin.show import show
 
-    return show(f"{PREFIX}/bin/fusermount3", MOUNTPOINT)
+    return show(f"{PREFIX}/bin/fusermount3", MOUNTPOINT, Clock())
 
 
 def mount(*words: str) -> None:

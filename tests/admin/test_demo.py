@@ -16,6 +16,17 @@ def test_the_demo_mounts_reads_and_unmounts(admin: Admin, caller: User) -> None:
     assert b"fusermount-py-" not in admin.run("mounts").stdout
 
 
+def test_the_demo_gives_its_steps_to_programs(admin: Admin, caller: User) -> None:
+    """
+    As every verb does: whoever measures a handshake wants numbers and no picture.
+    """
+    told = admin.json("demo", user=caller)
+
+    assert 0 == told["status"]
+    steps = {step["step"]: step["milliseconds"] for step in told["steps"]}
+    assert steps["starts the helper"] < steps["has status 0: it is mounted"]
+
+
 def test_the_demo_shows_the_classic_mount_of_an_older_helper(admin: Admin) -> None:
     """
     Whoever has Debian's helper sees what that one does.
