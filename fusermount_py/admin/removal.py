@@ -6,6 +6,7 @@ import subprocess
 from dataclasses import dataclass
 
 from fusermount_py.admin import aside
+from fusermount_py.admin.patience import in_time
 from fusermount_py.admin.states import ALIVE, DEAD, HUNG, UNKNOWN
 from fusermount_py.client.find_helper import find_helper
 from fusermount_py.helper.kernel import mount_table, syscalls
@@ -29,10 +30,38 @@ class Failure:
     is_busy: bool = False
 
 
-def unmount(mountpoint: str, *, lazy: bool) -> Failure | None:
-    """Let the helper unmount what is on top at this path, as this user. None if it did."""
-    words = ["--lazy"] if lazy else []
-    return _run_helper("--unmount", *words, "--", mountpoint)
+def unmount(entry: MountEntry, *, lazy: bool) -> Failure | None:
+    """
+    Let the helper unmount this mount, as this user. None if it did.
+
+    From root it takes what is on top at a path, whosever that is. So root names the mount by its
+    parent directory, held open, which the owner cannot swap for a link to another's meanwhile.
+    """
+    words = ["--unmount", *(["--lazy"] if lazy else []), "--"]
+    if os.getuid() != 0:
+        return _run_helper(*words, entry.mountpoint)
+    parent, name = os.path.split(entry.mountpoint)
+    try:
+        directory = in_time(lambda: os.open(parent, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC))
+    except OSError as error:
+        return Failure(f"{parent} cannot be reached: {error.strerror or 'it does not answer'}")
+    try:
+        if not _is_on_top(entry, directory, name):
+            return Failure(_REASONS[UNKNOWN].format(entry.mountpoint))
+        return _run_helper(*words, f"/proc/{os.getpid()}/fd/{directory}/{name}")
+    finally:
+        os.close(directory)
+
+
+def _is_on_top(entry: MountEntry, directory: int, name: str) -> bool:
+    try:
+        mount = os.open(name, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=directory)
+    except OSError:
+        return False
+    try:
+        return mount_table.mount_id(mount) == entry.id
+    finally:
+        os.close(mount)
 
 
 def take_dead(entry: MountEntry) -> Failure | None:
@@ -51,7 +80,7 @@ def take_dead(entry: MountEntry) -> Failure | None:
             exact = f"--dead-mount={entry.id}"
             failure = _run_helper("--unmount", "--lazy", exact, "--", entry.mountpoint)
             if failure is not None and "dead-mount" in failure.sentence:
-                failure = unmount(entry.mountpoint, lazy=True)
+                failure = unmount(entry, lazy=True)
     if all(entry.id != other.id for other in mount_table.entries()):
         return None
     reason = _REASONS.get(answer, "{} is still mounted")

@@ -86,7 +86,7 @@ def _unmount(mount: FuseMount, *, lazy: bool, force: bool) -> list[str]:
             connections.abort(mount.connection)
         except OSError as error:
             return [f"connection {mount.connection} of {name} was not aborted: {error.strerror}"]
-    failure = removal.unmount(name, lazy=lazy)
+    failure = removal.unmount(mount.entry, lazy=lazy)
     if failure is None:
         return []
     return [failure.sentence, *(_what_would_help(mount) if failure.is_busy else ())]
