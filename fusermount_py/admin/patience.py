@@ -9,6 +9,8 @@ import threading
 from collections.abc import Callable
 from typing import TypeVar
 
+import click
+
 Answer = TypeVar("Answer")
 _SECONDS = 0.5
 
@@ -25,7 +27,10 @@ def in_time(work: Callable[[], Answer]) -> Answer:
             errors.append(error)
 
     thread = threading.Thread(target=run, daemon=True)  # blocked for ever, it ends with us
-    thread.start()
+    try:
+        thread.start()
+    except RuntimeError as error:
+        raise click.ClickException("this user may start no more threads (ulimit -u)") from error
     thread.join(_SECONDS)
     if answers:
         return answers[0]

@@ -37,6 +37,8 @@ def find(words: tuple[str, ...]) -> list[FuseMount]:
     mounts = read_all()
     found: dict[int, FuseMount] = {}
     for word in words:
+        if not word:
+            raise NoSuchMount("an empty name is no mountpoint")
         named = [mount for mount in mounts if _is_named(mount, word)]
         if not named:
             raise NoSuchMount(_what_there_is(word, table))

@@ -1,9 +1,13 @@
 """What every verb of `fusermount-py` has."""
 
+from pathlib import Path
+
 import click
 import pytest
 
 from fusermount_py.admin.command import main
+from support.admin import Admin, Serve
+from support.users import ROOT, User
 
 CONTEXT = click.Context(main)
 VERBS = main.list_commands(CONTEXT)
@@ -35,3 +39,31 @@ def test_help_fits_a_terminal_of_eighty_columns(name: str) -> None:
     text = command.get_help(click.Context(command, info_name=f"fusermount-py {name}"))
 
     assert [] == [line for line in text.splitlines() if len(line) > 80]
+
+
+@pytest.mark.parametrize(
+    ("surroundings", "status", "stderr"),
+    [
+        ('"$@" mounts >&-', 0, ""),
+        ('"$@" mounts >/dev/full', 1, "fusermount-py: No space left on device\n"),
+        ('"$@" mounts | true; exit ${PIPESTATUS[0]}', 1, ""),
+        ('mkdir gone; cd gone; rmdir ../gone; "$@" unmount x', 1,
+         "fusermount-py: No such file or directory\n"),
+        ('ulimit -u 1; exec "$@" mounts', 1,
+         "Error: this user may start no more threads (ulimit -u)\n"),
+    ],
+    ids=["stdout closed", "disk full", "reader gone", "directory gone", "no thread"],
+)  # fmt: skip
+def test_odd_surroundings_are_no_traceback(
+    admin: Admin, serve: Serve, caller: User, home: Path,
+    surroundings: str, status: int, stderr: str,
+) -> None:  # fmt: skip
+    """
+    Scripts and services run it anywhere; what it could not say or do must be told by its status.
+    """
+    serve(home / "mountpoint", user=ROOT)  # whom the limit on the caller's processes is not for
+    admin.command = ("bash", "-c", surroundings, "bash", *admin.command)
+
+    result = admin.run(user=caller, cwd=home)
+
+    assert (status, stderr) == (result.exit_status, result.stderr.decode())

@@ -261,6 +261,20 @@ def test_a_wrong_name_gets_a_sentence(
     assert sentence.format(mountpoint, mountpoint) + "\n" == result.stderr.decode()
 
 
+def test_an_empty_name_is_not_the_current_directory(
+    admin: Admin, serve: Serve, caller: User, mountpoint: Path
+) -> None:
+    """
+    It is what a script has whose variable was never set.
+    """
+    serve(mountpoint)
+    admin.environment["PYTHONSAFEPATH"] = "1"  # modules are not looked for in there
+
+    result = admin.run("unmount", "", user=caller, preexec_fn=lambda: os.chdir(mountpoint))
+
+    assert (1, b"Error: an empty name is no mountpoint\n") == (result.exit_status, result.stderr)
+
+
 @pytest.mark.parametrize("words", [[], ["--all"], ["/mnt", "--all", "--dead"], ["--dead"]])
 def test_what_would_take_more_than_was_meant_is_a_usage_error(
     admin: Admin, words: list[str]
