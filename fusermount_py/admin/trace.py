@@ -13,6 +13,7 @@ import select
 import shlex
 import shutil
 import socket
+import struct
 import subprocess
 import sys
 import tempfile
@@ -26,7 +27,8 @@ from fusermount_py.admin.story import Story
 from fusermount_py.client.find_helper import find_helper
 
 _NAMES = ("fusermount3", "fusermount")
-_EVENT_BYTES = 1 << 17
+_EVENT_BYTES = 1 << 18  # what a relay passes on at once, in hexadecimal, and more
+_CREDENTIALS = struct.Struct("3i")  # struct ucred: pid, uid, gid
 # $1 the folder, $2 the helper; the rest is the command. What is bound over a path is seen by the
 # command alone, and so is what it mounts.
 _PRIVATELY = """
@@ -72,7 +74,9 @@ def trace(*, private: bool, user: int | None, as_json: bool, command: tuple[str,
                 unshare = ["unshare", "--mount", "--propagation", "private"]
                 words = [*unshare, "sh", "-c", _PRIVATELY, "trace", folder, helper, *words]
             path = os.pathsep.join([folder, os.environ.get("PATH", os.defpath)])
-            status = _run(words, {**os.environ, "PATH": path}, events, as_json=as_json)
+            tellers = {os.getuid(), user, 0}
+            variables = {**os.environ, "PATH": path}
+            status = _run(words, variables, events, tellers, as_json=as_json)
     raise SystemExit(status)
 
 
@@ -88,8 +92,9 @@ def _prepare(folder: str, real: str) -> socket.socket:
             file.write(f'#!/bin/sh\nexec {start} "${{0##*/}}" "$@"\n')
         os.chmod(path, 0o755)  # noqa: S103  # a program for the traced user
     events = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    events.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
     events.bind(log)
-    os.chmod(log, 0o666)  # noqa: S103  # whoever the traced program becomes may tell
+    os.chmod(log, 0o666)  # noqa: S103  # the traced user must reach it; who else does is not heard
     return events
 
 
@@ -100,7 +105,12 @@ def _as_user(user: int | None) -> list[str]:
 
 
 def _run(
-    words: list[str], variables: dict[str, str], events: socket.socket, *, as_json: bool
+    words: list[str],
+    variables: dict[str, str],
+    events: socket.socket,
+    tellers: set[int | None],
+    *,
+    as_json: bool,
 ) -> int:
     start = time.monotonic()
     try:
@@ -108,16 +118,17 @@ def _run(
     except OSError as error:
         raise click.ClickException(f"{words[0]}: {error.strerror}") from error
     story = Story(start, as_json=as_json)
-    for event in _listen(process, events):
-        story.tell(event)
+    for uid, event in _listen(process, events):
+        if uid in tellers:
+            story.tell(json.loads(event))
     story.end(process.returncode)
     return process.returncode if process.returncode >= 0 else 128 - process.returncode
 
 
 def _listen(
     process: "subprocess.Popen[bytes]", events: socket.socket
-) -> Iterator[dict[str, object]]:
-    """Every event, until the command has ended and nothing is left to read."""
+) -> Iterator[tuple[int, bytes]]:
+    """Every event, and whose it is, until the command has ended and nothing is left to read."""
     end = os.pidfd_open(process.pid)
     poll = select.poll()
     poll.register(events, select.POLLIN)
@@ -125,7 +136,9 @@ def _listen(
     while True:
         ready = {descriptor for descriptor, _ in poll.poll()}
         if events.fileno() in ready:
-            yield json.loads(events.recv(_EVENT_BYTES))
+            space = socket.CMSG_SPACE(_CREDENTIALS.size)
+            event, control, _, _ = events.recvmsg(_EVENT_BYTES, space)
+            yield _CREDENTIALS.unpack(control[0][2])[1], event
         elif end in ready:
             process.wait()
             os.close(end)

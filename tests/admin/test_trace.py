@@ -51,6 +51,20 @@ def test_a_refusal_is_told_with_the_helpers_words(
     assert "helper says: fusermount3: unknown option 'bogus'" in said(result)
 
 
+def test_a_stranger_is_not_heard(admin: Admin, another_user: User) -> None:
+    """
+    What relays tell goes through a socket that every user of the machine can reach.
+    """
+    say = "import os, socket; path = os.environ['PATH'].partition(':')[0] + '/log'; "
+    say += "socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM).sendto(b'nonsense', path)"
+    stranger = ["setpriv", f"--reuid={another_user.uid}", "--clear-groups", "--"]
+
+    result = admin.run("trace", "--json", "--", *stranger, "/usr/bin/python3", "-c", say)
+
+    assert (0, b"") == (result.exit_status, result.stderr)
+    assert [] == json.loads(result.stdout)["events"]
+
+
 def test_json_is_one_object_and_stdout_else_belongs_to_the_program(
     admin: Admin, caller: User, mountpoint: Path
 ) -> None:
