@@ -16,16 +16,43 @@ from support import machine
 
 SOURCES = sorted((machine.SOURCE / "man").glob("*.md"))
 HELPER = machine.SOURCE / "fusermount_py" / "helper"
+ADMIN = machine.SOURCE / "fusermount_py" / "admin"
+# Tables, pictures and findings, which explain themselves; and what runs inside another program.
+ADMIN_SHOWS = {
+    "checks_of_helper", "checks_of_machine", "clock", "handshake", "relay", "show", "story",
+}  # fmt: skip
+SPEAKERS = {"screen.complain", "Failure", "sys.exit", "MountError", "MountTimeout"}
 LAUNCHER = machine.SOURCE / "packaging" / "launcher" / "launcher.c"
 BLANK = "\0"  # where a sentence has words of the case
 # Said to programs, or put together into a sentence that is looked for elsewhere.
 NOT_FOR_THE_CALLER = {"audit_trail.py", "mount_entry.py", "protocol.py", "scribe.py"}
 
 
+def page_of(name: str) -> str:
+    return (machine.SOURCE / "man" / f"{name}.md").read_text()
+
+
 def plain(page: str) -> str:
     """A page's words, without emphasis and line breaks."""
-    text = (machine.SOURCE / "man" / f"{page}.md").read_text()
-    return " ".join(re.sub(r"\\([-_<>*])", r"\1", text.replace("*", "")).split())
+    return " ".join(re.sub(r"\\([-_<>*])", r"\1", page_of(page).replace("*", "")).split())
+
+
+def refusals(tree: ast.AST) -> set[str]:
+    """What is raised, complained of, or handed to those that do so."""
+    spoken = (
+        node
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Raise | ast.Return)
+        or (isinstance(node, ast.Call) and ast.unparse(node.func) in SPEAKERS)
+        or (isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "_REASONS")
+    )
+    found = {sentence for node in spoken for sentence in sentences(node) if is_said(sentence)}
+    return {sentence for sentence in found if re.search("[a-z]{3}", sentence)}
+
+
+def is_explained(message: str, page: str) -> bool:
+    parts = re.split(rf"{BLANK}|\{{\}}", message.strip())
+    return bool(re.search(r".{0,60}?".join(map(re.escape, parts)), plain(page)))
 
 
 def sentences(node: ast.AST) -> Iterator[str]:
@@ -94,9 +121,51 @@ def test_every_sentence_of_the_helper_is_explained(message: str) -> None:
     """
     Users search the manual for what they were told.
     """
-    pattern = r".{0,60}?".join(map(re.escape, message.strip().split(BLANK)))
+    assert is_explained(message, "fusermount3.1")
 
-    assert re.search(pattern, plain("fusermount3.1"))
+
+@pytest.mark.parametrize("module", sorted({path.stem for path in ADMIN.glob("*.py")} - ADMIN_SHOWS))
+def test_every_refusal_of_the_command_is_explained(module: str) -> None:
+    """
+    It says in its own words what is in the way of a helper that has others.
+    """
+    tree = ast.parse((ADMIN / f"{module}.py").read_text())
+
+    missing = [each for each in refusals(tree) if not is_explained(each, "fusermount-py.8")]
+    assert [] == missing
+
+
+def test_all_that_the_doctor_looks_at_is_named() -> None:
+    """
+    Who reads the page first knows what need not be looked for by hand.
+    """
+    looks = {
+        str(node.args[0].value)
+        for path in ADMIN.glob("checks_of_*.py")
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Call)
+        and ast.unparse(node.func) == "Finding"
+        and isinstance(node.args[0], ast.Constant)
+    }
+
+    assert "helper" in looks
+    assert set() == {name for name in looks if f"**{name}**" not in page_of("fusermount-py.8")}
+
+
+@pytest.mark.parametrize(
+    "path", [*sorted((ADMIN.parent / "client").glob("*.py")), ADMIN.parent / "daemonize.py"],
+    ids=lambda path: path.stem,
+)  # fmt: skip
+def test_every_refusal_of_the_modules_for_servers_is_explained(path: Path) -> None:
+    """
+    Its users see what a server prints of it, and have nothing but these words.
+    """
+    missing = [
+        each
+        for each in refusals(ast.parse(path.read_text()))
+        if not is_explained(each, "fusermount_py.3")
+    ]
+    assert [] == missing
 
 
 @pytest.mark.parametrize("message", re.findall(r'"([a-z() ]+[a-z/]) ?"', LAUNCHER.read_text()))
@@ -112,7 +181,7 @@ def test_every_option_of_the_helper_has_its_entry(name: str) -> None:
     """
     An undocumented option of a setuid program looks like a back door.
     """
-    page = (machine.SOURCE / "man" / "fusermount3.1.md").read_text()
+    page = page_of("fusermount3.1")
 
     assert re.search(rf"^(\*\*-\w\*\*.*, )?\*\*\\--{name}\*\*", page, re.MULTILINE)
 
@@ -121,7 +190,7 @@ def test_the_page_promises_no_option_that_is_not_there() -> None:
     """
     A page outlives what it describes, if nobody looks.
     """
-    page = (machine.SOURCE / "man" / "fusermount3.1.md").read_text()
+    page = page_of("fusermount3.1")
     named = set(re.findall(r"\*\*\\--([a-z-]+)\*\*", page))
 
     assert named == set(request._LONG)  # noqa: SLF001  # the table is the truth
@@ -131,7 +200,7 @@ def test_every_mount_option_and_variable_is_named() -> None:
     """
     What is not on the page is refused as unknown: so users read it.
     """
-    page = (machine.SOURCE / "man" / "fusermount3.1.md").read_text()
+    page = page_of("fusermount3.1")
     words = {*options.FLAGS, *options._IGNORED_WORDS}  # noqa: SLF001  # the tables are the truth
     values = {*options._KERNEL_VALUES, *options._SELINUX, *options._IGNORED_VALUES}  # noqa: SLF001  # as above
     variables = {
