@@ -34,8 +34,8 @@ def unmount(entry: MountEntry, *, lazy: bool) -> Failure | None:
     """
     Let the helper unmount this mount, as this user. None if it did.
 
-    From root it takes what is on top at a path, whosever that is. So root names the mount by its
-    parent directory, held open, which the owner cannot swap for a link to another's meanwhile.
+    From root it takes what is on top at a path, whosever that is. So root starts it in the parent
+    directory, held open, which the mount's owner cannot swap for a link to another's meanwhile.
     """
     words = ["--unmount", *(["--lazy"] if lazy else []), "--"]
     if os.getuid() != 0:
@@ -48,7 +48,7 @@ def unmount(entry: MountEntry, *, lazy: bool) -> Failure | None:
     try:
         if not _is_on_top(entry, directory, name):
             return Failure(_REASONS[UNKNOWN].format(entry.mountpoint))
-        return _run_helper(*words, f"/proc/{os.getpid()}/fd/{directory}/{name}")
+        return _run_helper(*words, name, folder=f"/proc/self/fd/{directory}")
     finally:
         os.close(directory)
 
@@ -92,12 +92,13 @@ def _detach(mount: int) -> str:
     return aside.TAKEN
 
 
-def _run_helper(*arguments: str) -> Failure | None:
+def _run_helper(*arguments: str, folder: str | None = None) -> Failure | None:
     try:
         program, *words = find_helper()
         result = subprocess.run(  # noqa: S603  # the helper on PATH, as libfuse would start it
             [*words, *arguments],
             executable=program,
+            cwd=folder,
             stdin=subprocess.DEVNULL,
             capture_output=True,
             timeout=_HELPER_SECONDS,
