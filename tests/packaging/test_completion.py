@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from fusermount_py.helper import request
 from support import machine
 from support.program import Program
 from support.users import CALLER, User
@@ -36,6 +37,8 @@ def test_options_are_offered(private_machine: None) -> None:
     """
     assert ["--quiet"] == offered("--qu")
     assert ["--unmount"] == offered("--u")
+    long = {f"--{name}" for name in request._LONG} - {"--dead-mount"}  # noqa: SLF001  # the truth
+    assert long == set(offered("--"))
 
 
 @pytest.mark.parametrize("flag", ["-u", "-uz", "--unmount"])

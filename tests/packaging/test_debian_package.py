@@ -222,6 +222,29 @@ def test_an_interrupted_upgrade_leaves_no_setuid_helper(
     assert ["fusermount3"] == ours_on_debian.setuid_helpers()
 
 
+@pytest.mark.parametrize("script", ["prerm", "postrm"])
+def test_an_interrupted_removal_leaves_no_setuid_helper_and_can_be_finished(
+    ours_on_debian: DebianMachine, script: str
+) -> None:
+    """
+    Between the two, the files of ours are gone one by one, and C's is not yet in its place.
+    """
+    path = ours_on_debian.inside(f"/var/lib/dpkg/info/fusermount-py.{script}")
+    whole = path.read_text()
+    dies = "kill -KILL $PPID $$\n"
+    path.write_text(
+        whole + dies if script == "prerm" else whole.replace("set -e\n", f"set -e\n{dies}", 1)
+    )
+
+    ours_on_debian.dpkg_is_killed("--remove", "fusermount-py")
+    assert [] == ours_on_debian.setuid_helpers()
+
+    path.write_text(whole)
+    ours_on_debian.dpkg("--remove", "fusermount-py")
+    assert (THEIRS, True) == (ours_on_debian.version(), sshfs_mounts(ours_on_debian))
+    assert ["fusermount3"] == ours_on_debian.setuid_helpers()
+
+
 def test_a_failed_upgrade_leaves_the_old_version_working(
     ours_on_debian: DebianMachine, debian_package: Path, workshop: Callable[[], Path]
 ) -> None:

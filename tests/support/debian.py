@@ -75,7 +75,7 @@ class DebianMachine:
     def dpkg(self, action: str, *arguments: Path | str) -> "subprocess.CompletedProcess[str]":
         return self.run("dpkg", action, *(self.brought(each) for each in arguments))
 
-    def dpkg_is_killed(self, action: str, package: Path) -> None:
+    def dpkg_is_killed(self, action: str, package: Path | str) -> None:
         """Whoever kills it; `package` does so itself, say."""
         result = self.run("dpkg", action, self.brought(package), check=False)
         assert result.returncode == -9, result
