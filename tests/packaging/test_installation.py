@@ -68,6 +68,25 @@ def test_uninstall_is_the_inverse_of_all_that_installs(
     assert before == everything_below(prefix)
 
 
+def test_uninstall_takes_what_an_interrupted_install_has_left(prefix: Path) -> None:
+    """
+    A setuid program under a name that nobody knows may stay for years.
+    """
+    before = everything_below(prefix)
+    interrupted = ["make", "-s", "-C", machine.SOURCE / "packaging", "install-helper"]
+    result = subprocess.run(
+        [*interrupted, f"PREFIX={prefix}", "CC=/bin/false"], capture_output=True, check=False
+    )
+    unnamed = prefix / "bin" / ".fusermount3.new"
+    unnamed.touch()
+    unnamed.chmod(0o4755)
+
+    machine.make("uninstall", f"PREFIX={prefix}")
+
+    (prefix / "lib").rmdir()
+    assert (2, before) == (result.returncode, everything_below(prefix))
+
+
 def test_make_alone_says_what_it_can_do() -> None:
     """
     Whoever packages this starts there.
