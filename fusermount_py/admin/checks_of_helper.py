@@ -1,13 +1,14 @@
 """The doctor's questions about the helper, and about the process that would start it."""
 
+import errno
 import os
 import stat
 import subprocess
 from collections.abc import Iterator
 
 from fusermount_py.admin.finding import FAILED, OK, WARNING, Finding, attributes_of
+from fusermount_py.admin.which_helper import which_helper
 from fusermount_py.client.errors import HelperNotFound
-from fusermount_py.client.find_helper import find_helper
 
 _SECONDS = 5.0
 
@@ -15,9 +16,11 @@ _SECONDS = 5.0
 def helper() -> Iterator[Finding]:
     """Which one a FUSE library would start, and whether it can become root."""
     try:
-        command = find_helper()
+        command = which_helper()
     except HelperNotFound as error:
         advice = "install it: make -C packaging install, or your distribution's package fuse3"
+        if error.errno == errno.ETIMEDOUT:
+            advice = "PATH leads through a mount that hangs (fusermount-py mounts --hung)"
         yield Finding("helper", FAILED, str(error), advice)
         return
     path = command[0]

@@ -7,8 +7,8 @@ import click
 
 from fusermount_py.admin import screen
 from fusermount_py.admin.clock import Clock
+from fusermount_py.admin.which_helper import which_helper
 from fusermount_py.client.errors import HelperNotFound
-from fusermount_py.client.find_helper import find_helper
 
 
 @click.command()
@@ -25,7 +25,7 @@ def demo(*, as_json: bool) -> None:
     from fusermount_py.admin.show import show  # the client and a server: 60 ms
 
     try:
-        helper = find_helper()[0]
+        helper = which_helper()[0]
     except HelperNotFound as error:
         raise click.ClickException(f"{error} (fusermount-py doctor knows more)") from error
     with tempfile.TemporaryDirectory(prefix="fusermount-py-") as folder:

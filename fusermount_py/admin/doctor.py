@@ -6,12 +6,12 @@ import click
 
 from fusermount_py.admin import checks_of_helper, checks_of_machine, rehearsal, screen
 from fusermount_py.admin.finding import FAILED, OK, WARNING, Finding
+from fusermount_py.admin.which_helper import which_helper
 from fusermount_py.client.errors import HelperNotFound
-from fusermount_py.client.find_helper import find_helper
 
 
 @click.command()
-@click.argument("mountpoint", required=False, type=click.Path())
+@click.argument("mountpoint", required=False)  # no click.Path: that one asks the file system
 @click.option("-o", "options", default="", metavar="OPTS", help="Mount options to judge as well.")
 @click.option("--json", "as_json", is_flag=True, help="A list of objects, for programs.")
 def doctor(*, mountpoint: str | None, options: str, as_json: bool) -> None:
@@ -55,7 +55,7 @@ def _rehearse(mountpoint: str, options: str) -> Iterator[Finding]:
         yield Finding(name, FAILED, by_rules.refusal)
         return
     try:
-        by_helper = rehearsal.of_helper(find_helper(), mountpoint, options)
+        by_helper = rehearsal.of_helper(which_helper(), mountpoint, options)
     except HelperNotFound:
         return  # an earlier line has said so
     if not by_helper.knows:

@@ -21,6 +21,7 @@ from fusermount_py.client.find_helper import own_helper
 from fusermount_py.helper import protocol
 
 _SECONDS = 10.0
+_PATIENCE = "3"  # what the helper itself has until then, for file systems that do not answer
 _REPORT_BYTES = 1 << 16
 
 
@@ -52,7 +53,11 @@ def _rehearse(command: Sequence[str], mountpoint: str, options: str) -> Answer:
     ours, theirs = socket.socketpair()
     program, *words = command
     with ours, theirs:
-        variables = {protocol.COMM_FD: str(theirs.fileno()), protocol.REPORT: "1"}
+        variables = {
+            protocol.COMM_FD: str(theirs.fileno()),
+            protocol.REPORT: "1",
+            protocol.PROCEED_TIMEOUT: _PATIENCE,
+        }
         arguments = ["--sync-init", *(["-o", options] if options else []), "--", mountpoint]
         process = subprocess.Popen(  # noqa: S603  # as a FUSE library starts it
             [*words, *arguments],

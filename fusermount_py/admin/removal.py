@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from fusermount_py.admin import aside
 from fusermount_py.admin.patience import in_time
 from fusermount_py.admin.states import ALIVE, DEAD, HUNG, UNKNOWN
-from fusermount_py.client.find_helper import find_helper
+from fusermount_py.admin.which_helper import which_helper
 from fusermount_py.helper.kernel import mount_table, syscalls
 from fusermount_py.helper.kernel.constants import MNT_DETACH
 from fusermount_py.helper.mount_entry import MountEntry
@@ -94,7 +94,7 @@ def _detach(mount: int) -> str:
 
 def _run_helper(*arguments: str, folder: str | None = None) -> Failure | None:
     try:
-        program, *words = find_helper()
+        program, *words = which_helper()
         result = subprocess.run(  # noqa: S603  # the helper on PATH, as libfuse would start it
             [*words, *arguments],
             executable=program,

@@ -24,7 +24,7 @@ import click
 
 from fusermount_py.admin import relay, selection
 from fusermount_py.admin.story import Story
-from fusermount_py.client.find_helper import find_helper
+from fusermount_py.admin.which_helper import which_helper
 
 _NAMES = ("fusermount3", "fusermount")
 _EVENT_BYTES = 1 << 18  # what a relay passes on at once, in hexadecimal, and more
@@ -64,7 +64,7 @@ def trace(*, private: bool, user: int | None, as_json: bool, command: tuple[str,
     """
     if (private or user is not None) and os.getuid() != 0:
         raise click.UsageError("--private and --user are for root")
-    helper = find_helper()[0]
+    helper = which_helper()[0]
     with tempfile.TemporaryDirectory(prefix="fusermount-py-") as folder:
         os.chmod(folder, 0o755)  # noqa: S103  # the traced user must get in
         real = os.path.join(folder, "helper") if private else helper

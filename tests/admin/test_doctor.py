@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from support import kernel
-from support.admin import Admin
+from support.admin import Admin, Serve
 from support.mount_table import mounts_at
 from support.program import Program
 from support.refuse_ioctl import refuse_sync_init
@@ -80,6 +80,35 @@ def test_a_refusal_is_the_very_sentence_of_a_mount(
 
     assert "failed" == finding["status"]
     assert refused.stderr.decode() == f"fusermount3: {finding['found']}\n"
+
+
+def test_a_mountpoint_that_hangs_is_found(
+    admin: Admin, serve: Serve, caller: User, mountpoint: Path
+) -> None:
+    """
+    Whoever mounts over a mount of the day before has just this, and must not wait for the answer.
+    """
+    serve(mountpoint).peer.stop()
+
+    finding = findings(admin, mountpoint, user=caller)[f"mount at {mountpoint}"]
+
+    expected = "the file system at the mountpoint, or on the way to it, does not answer"
+    assert ("failed", expected) == (finding["status"], finding["found"])
+
+
+def test_a_path_variable_that_leads_through_a_hung_mount_is_found(
+    admin: Admin, serve: Serve, caller: User, mountpoint: Path
+) -> None:
+    """
+    Every program that a shell is asked for is looked for there, too.
+    """
+    serve(mountpoint).peer.stop()
+    admin.environment["PATH"] = f"{mountpoint}:{admin.environment['PATH']}"
+
+    finding = findings(admin, user=caller)["helper"]
+
+    assert ("failed", "a folder on PATH does not answer") == (finding["status"], finding["found"])
+    assert "a mount that hangs" in finding["remedy"]
 
 
 def test_the_c_helper_that_cannot_rehearse_is_answered_for_by_the_rules(
