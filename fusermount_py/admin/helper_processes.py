@@ -9,7 +9,7 @@ import os
 from collections.abc import Iterator
 from functools import partial
 
-from fusermount_py.admin import processes, sockets
+from fusermount_py.admin import processes
 from fusermount_py.admin.patience import in_time
 from fusermount_py.admin.processes import Process
 from fusermount_py.helper.errors import UsageError
@@ -55,7 +55,7 @@ def _arguments(words: list[str]) -> list[str]:
 
 def mountpoint(process: Process, request: MountRequest) -> str:
     """The path as given, below the helper's working directory if we may know that."""
-    folder = sockets.path_of(process.pid, "cwd")
+    folder = processes.working_directory(process.pid)
     if folder is None:
         return request.mountpoint
     return os.path.normpath(os.path.join(folder, request.mountpoint))

@@ -103,6 +103,14 @@ def _system_calls(pid: int) -> tuple[int, int]:
     return int(lines["syscr"]), int(lines["syscw"])
 
 
+def working_directory(pid: int) -> str | None:
+    """None if we may not know."""
+    try:
+        return in_time(lambda: os.readlink(f"/proc/{pid}/cwd"))
+    except OSError:
+        return None
+
+
 def command_line(pid: int) -> list[bytes]:
     """Its arguments; empty if they cannot be had, or not at once."""
     return _words(f"/proc/{pid}/cmdline")

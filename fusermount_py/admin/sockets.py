@@ -4,7 +4,6 @@ Who is at the other end of a Unix socket: the kernel's sock_diag, through pyrout
     /proc/PID/fd/N -> socket:[INODE] -> its peer's inode (sock_diag) -> the process that holds that
 """
 
-import os
 import socket
 from collections import defaultdict
 
@@ -69,11 +68,3 @@ def others(
     inodes = inodes_of(pid)
     ends = [inodes[descriptor]] if descriptor in inodes else inodes.values()
     return {other for end in ends for other in holders.get(peers.get(end, 0), ())} - {pid}
-
-
-def path_of(pid: int, name: str) -> str | None:
-    """Where a link of /proc/PID leads; None if we may not know."""
-    try:
-        return os.readlink(f"/proc/{pid}/{name}")
-    except OSError:
-        return None
