@@ -73,9 +73,9 @@ def test_uninstall_takes_what_an_interrupted_install_has_left(prefix: Path) -> N
     A setuid program under a name that nobody knows may stay for years.
     """
     before = everything_below(prefix)
-    interrupted = ["make", "-s", "-C", machine.SOURCE / "packaging", "install-helper"]
+    words = ("install-helper", f"PREFIX={prefix}", "CC=/bin/false")
     result = subprocess.run(
-        [*interrupted, f"PREFIX={prefix}", "CC=/bin/false"], capture_output=True, check=False
+        ["make", "-s", "-C", machine.SOURCE / "packaging", *words], capture_output=True, check=False
     )
     unnamed = prefix / "bin" / ".fusermount3.new"
     unnamed.touch()
