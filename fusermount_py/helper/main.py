@@ -50,6 +50,7 @@ Options:
 _UTAB = "/run/mount/utab"
 _STDOUT, _STDERR = 1, 2
 _MESSAGE_SECONDS = 1.0
+_FILE_TYPE = 0o170000  # no bit of it is set for what has no type: the kernel's anonymous files
 _PIPE_BUF = 4096  # poll says writable when at least so much can be written without waiting
 
 
@@ -214,6 +215,14 @@ def _start_scribe(arguments: list[str]) -> "Scribe | None":
 def _say(descriptor: int, text: str) -> None:
     """Write as much as the other side takes; who does not read within a second misses the rest."""
     message = text.encode("utf-8", "surrogateescape")
+    try:
+        has_type = posix.fstat(descriptor).st_mode & _FILE_TYPE
+    except OSError:
+        return  # closed, where no launcher has opened it
+    if has_type:
+        _write_patiently(descriptor, message)
+        return
+    # An eventfd, say: before Linux 6.9 a write to it may block although poll promised otherwise.
     written = _thread.allocate_lock()
     written.acquire()
 
@@ -222,7 +231,6 @@ def _say(descriptor: int, text: str) -> None:
         written.release()
 
     try:
-        # Poll is no promise: before Linux 6.9 a write to an eventfd may block after it.
         _thread.start_new_thread(write, ())
     except RuntimeError:  # the caller is at its process limit
         write()
