@@ -17,7 +17,7 @@ import time
 
 from fusermount_py.helper import permission, unmount
 from fusermount_py.helper.errors import KernelError
-from fusermount_py.helper.kernel import mount_table, mountpoint, privilege
+from fusermount_py.helper.kernel import mount_identity, mountpoint, privilege
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from fusermount_py.helper.kernel.audit_trail import AuditTrail
     from fusermount_py.helper.kernel.comm import Comm
+    from fusermount_py.helper.kernel.patience import Patience
     from fusermount_py.helper.kernel.privilege import Caller
     from fusermount_py.helper.request import GuardRequest, UnmountRequest
     from fusermount_py.helper.scribe import Scribe
@@ -49,19 +50,24 @@ class Guard:
 
 
 def guard_existing(
-    request: "GuardRequest", comm: "Comm | None", caller: "Caller", guard: Guard
+    request: "GuardRequest",
+    comm: "Comm | None",
+    caller: "Caller",
+    guard: Guard,
+    patience: "Patience",
 ) -> None:
     """``--auto-unmount``: guard the topmost mount at the path, if it is the caller's."""
     located = mountpoint.locate(request.mountpoint)
     comm = permission.check_comm(comm, request.comm_fd)
     try:
         mount = mountpoint.hold(located)
-        entry = mount_table.mount_of(mount)
+        entry = mount_identity.mount_of(mount)
     except OSError:
         mount, entry = -1, None
     permission.check_mounted(entry, located.path)
     if not caller.is_root:
         permission.check_owner(entry, located.path, caller)
+    patience.end()
     become_guard(mount, located.path, comm, caller, guard)
 
 
@@ -72,7 +78,7 @@ def become_guard(mount: int, path: str, comm: "Comm", caller: "Caller", guard: G
     Before: CAP_SYS_ADMIN permitted. After: an unprivileged program of a few pages, as the caller.
     The capability goes before exec, so that not even a tampered guard would have it.
     """
-    identity = mount_table.identity(mount)
+    identity = mount_identity.identity(mount)
     privilege.give_up(caller)
     # mount.finish() blocked every signal, and what exec starts would inherit that.
     _signal.pthread_sigmask(_signal.SIG_SETMASK, ())
@@ -97,7 +103,7 @@ def _wait_as_root(mount: int, path: str, comm: "Comm", identity: int) -> "NoRetu
         posix.dup2(null, standard)
     comm.wait_for_hangup()
     mount = mountpoint.hold(mountpoint.locate(path))
-    if mount_table.is_identity(mount, identity) and _is_dead(mount):
+    if mount_identity.is_identity(mount, identity) and _is_dead(mount):
         unmount.take_held(mount)
     posix._exit(0)  # noqa: SLF001  # the name of the system call
 
@@ -124,11 +130,11 @@ def unmount_dead(
     located = mountpoint.locate(request.mountpoint)
     try:
         mount = mountpoint.hold(located)
-        if not mount_table.is_identity(mount, identity):
+        if not mount_identity.is_identity(mount, identity):
             return  # unmounted, moved or covered before: all is as it should be
     except OSError:
         return
-    entry = mount_table.mount_of(mount)
+    entry = mount_identity.mount_of(mount)
     if not caller.is_root:
         permission.check_owner(entry, located.path, caller)
     if scribe is not None:
@@ -162,6 +168,13 @@ def _ask(mount: int) -> int | None:
             answers.append(error.errno or 0)
         answered.release()
 
-    # A hung server blocks the one that asks for ever; the end of this process ends that.
-    _thread.start_new_thread(ask, ())
+    try:
+        # A hung server blocks the one that asks for ever; the end of this process ends that.
+        _thread.start_new_thread(ask, ())
+    except RuntimeError:
+        # The caller is at the process limit, and nobody else will come to take a dead mount, which
+        # answers at once. A hung one is left when the alarm ends this process.
+        _signal.alarm(int(_ANSWER_SECONDS))
+        ask()
+        _signal.alarm(0)
     return answers[0] if answered.acquire(timeout=_ANSWER_SECONDS) else None

@@ -3,27 +3,33 @@ Flow: the kernel's side of a mount, and the only privileged moments of mounting.
 
     parameters -> Context (configured) -> created -> Mounted (attached) -> taken back, if need be
 
-Nothing here decides: a Context exists only for what policy has let pass.
+A Context exists only for what policy has let pass. What is asked again here is where the mount
+lands, which may have changed since: right before the deed, and of the mount itself right after it.
 """
 
 import _thread
 import errno
 import posix
+import select
 
+from fusermount_py.helper import permission
 from fusermount_py.helper.errors import KernelError
-from fusermount_py.helper.kernel import privilege, syscalls
+from fusermount_py.helper.kernel import mount_identity, privilege, syscalls
 from fusermount_py.helper.kernel.constants import FSCONFIG_STRING_MAX, MNT_DETACH
 from fusermount_py.helper.kernel.fs_context import FsContext
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from fusermount_py.helper.kernel.comm import Comm
+    from fusermount_py.helper.kernel.detached_mount import DetachedMount
     from fusermount_py.helper.kernel.legacy_mount import LegacyMount
     from fusermount_py.helper.mount import Prepared
     from fusermount_py.helper.options import MountOptions
 
-    Context = FsContext | LegacyMount
+    Context = FsContext | DetachedMount | LegacyMount
     Parameters = list[tuple[str, str | None]]
+
+_MOMENT = 0.2  # seconds; what has not been mounted by then waits for FUSE_INIT
 
 
 class Mounted:
@@ -43,7 +49,8 @@ def open_context(
     Hand every parameter to the kernel, so that it can refuse before the device is sent.
 
     fsconfig takes no string above 255 bytes. A longer name goes through mount(2), after a context
-    without the names has had the rest of the parameters checked.
+    without the names has had the rest of the parameters checked. Where there is no fsopen at all,
+    nothing is checked before, and mount(2) is all there is.
     """
     names: Parameters = [("source", source)]
     if options.subtype is not None:
@@ -62,13 +69,17 @@ def open_context(
             raise KernelError(
                 f"mount failed: {error.strerror}{reason}", error.errno or 0, "configure"
             ) from error
-    else:
-        if not too_long:
-            return context
-        context.close()
-    from fusermount_py.helper.kernel.legacy_mount import LegacyMount  # rarely needed
+        from fusermount_py.helper.kernel.legacy_mount import LegacyMount  # rarely needed
+        from fusermount_py.helper.kernel.mount_call import MountCall
 
-    return LegacyMount(options.fstype, options.flags, [*names, *others])
+        return LegacyMount(MountCall(options.fstype, options.flags, [*names, *others]))
+    if not too_long:
+        return context
+    context.close()
+    from fusermount_py.helper.kernel.detached_mount import DetachedMount  # rarely needed
+    from fusermount_py.helper.kernel.mount_call import MountCall
+
+    return DetachedMount(MountCall(options.fstype, options.flags, [*names, *others]))
 
 
 def _length(name: str | None) -> int:
@@ -103,7 +114,13 @@ def create_watched(prepared: "Prepared", comm: "Comm", seconds: float) -> None:
         raise KernelError(
             f"mount failed: {posix.strerror(errno.EAGAIN)} (no thread)", errno.EAGAIN, "create"
         ) from error
-    if not comm.wait_for_end(reading, seconds):
+    try:
+        in_time = comm.wait_for_end(reading, seconds)
+    except KernelError:
+        _abandon(prepared, reading, failures)
+        raise
+    if not in_time:
+        _abandon(prepared, reading, failures)
         raise KernelError(
             f"mount failed: the file system did not answer FUSE_INIT within {seconds:g} seconds",
             errno.ETIMEDOUT,
@@ -113,9 +130,21 @@ def create_watched(prepared: "Prepared", comm: "Comm", seconds: float) -> None:
         raise _create_failed(prepared, failures[0])
 
 
+def _abandon(prepared: "Prepared", reading: int, failures: list[BaseException | None]) -> None:
+    """Nobody waits for the mount any more: where create itself has made it, it is taken back."""
+    if not prepared.context.is_public:
+        return
+    poll = select.poll()
+    poll.register(reading, select.POLLIN)
+    if poll.poll(_MOMENT * 1000) and failures[0] is None:
+        take_back(attach(prepared))
+
+
 def _create(prepared: "Prepared") -> BaseException | None:
     """Create in this thread; what went wrong is returned, a thread has nobody to raise it to."""
     try:
+        if prepared.context.is_public:
+            _announce(prepared)
         # PRIVILEGED: against a caller who rearranged the file system since prepare(): create looks
         # up no name. Only this thread holds the capability, the one that waits does not.
         with privilege.raised():
@@ -135,8 +164,33 @@ def _create_failed(prepared: "Prepared", failure: BaseException) -> BaseExceptio
     return prepared.context.failure(failure, "create")
 
 
+def _announce(prepared: "Prepared") -> None:
+    """
+    The last refusal of ours before the deed, then its line in the log.
+
+    The pinned inode's mount may have been taken away since it was judged. It cannot have come to
+    another namespace: the kernel moves none there.
+    """
+    permission.check_namespace(
+        prepared.mountpoint, is_here=mount_identity.is_here(prepared.mountpoint.descriptor)
+    )
+    prepared.announce()
+
+
 def attach(prepared: "Prepared") -> Mounted:
-    """Mount the created superblock on the pinned inode."""
+    """Mount the created superblock on the pinned inode, and see that it lies on nothing else."""
+    if not prepared.context.is_public:
+        _announce(prepared)
+    mounted = _attach(prepared)
+    # move_mount puts it on top of whatever root has mounted on the pinned inode by now, and that
+    # nobody has judged.
+    if not mount_identity.lies_on(mounted.descriptor, prepared.mountpoint.descriptor):
+        take_back(mounted)
+        raise permission.covered(prepared.mountpoint)
+    return mounted
+
+
+def _attach(prepared: "Prepared") -> Mounted:
     mounted = None
     try:
         # PRIVILEGED: the caller may have swapped a parent directory for a symlink while we

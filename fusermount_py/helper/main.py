@@ -130,13 +130,14 @@ class Program:
         from fusermount_py.helper.kernel.patience import Patience
         from fusermount_py.helper.mount import Surroundings, mount
 
+        trail = AuditTrail(caller)
         self._comm = adopt(request.comm_fd)
         around = Surroundings(
             caller,
             self._conf_path,
             self._helper,
             seats,
-            AuditTrail(caller),
+            trail,
             Patience(request.proceed_seconds, self._out_of_patience),
             self._warn,
         )
@@ -144,7 +145,6 @@ class Program:
         privilege.give_up(caller)
         if self._scribe is not None:
             self._scribe.record(mounted.descriptor, mounted.prepared.options.for_utab)
-            self._scribe.finish()
         if mounted.prepared.options.auto_unmount and self._comm is not None:
             from fusermount_py.helper import auto_unmount
 
@@ -155,23 +155,28 @@ class Program:
     def _guard_existing(self, request: GuardRequest, caller: "Caller") -> None:
         from fusermount_py.helper import auto_unmount
         from fusermount_py.helper.kernel.comm import adopt
+        from fusermount_py.helper.kernel.patience import Patience
 
         self._comm = adopt(request.comm_fd)
         guard = auto_unmount.Guard(self._guard, self._helper, self._argv0)
-        auto_unmount.guard_existing(request, self._comm, caller, guard)
+        patience = Patience(request.lookup_seconds, self._out_of_patience)
+        auto_unmount.guard_existing(request, self._comm, caller, guard, patience)
 
     def _unmount(self, request: UnmountRequest, caller: "Caller") -> None:
         from fusermount_py.helper.kernel.audit_trail import AuditTrail
+        from fusermount_py.helper.kernel.patience import Patience
         from fusermount_py.helper.unmount import unmount
 
-        privilege.seal()
         trail = AuditTrail(caller)
+        privilege.seal()
+        patience = Patience(request.lookup_seconds, self._out_of_patience)
         if request.dead_mount is None:
             unmount(request, caller, self._helper, self._scribe, trail)
         else:
             from fusermount_py.helper.auto_unmount import unmount_dead
 
             unmount_dead(request, caller, request.dead_mount, self._scribe, trail)
+        patience.end()
         if self._scribe is not None:
             self._scribe.finish()
 

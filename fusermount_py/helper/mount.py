@@ -12,7 +12,7 @@ import _signal  # type: ignore[import-not-found]  # signal: 4 ms
 from fusermount_py.helper import creation, mount_max, permission
 from fusermount_py.helper.fuse_conf import Config
 from fusermount_py.helper.fuse_conf import parse as parse_config
-from fusermount_py.helper.kernel import device, mountpoint, privilege
+from fusermount_py.helper.kernel import device, mount_identity, mountpoint, privilege
 from fusermount_py.helper.kernel.mount_table import read
 from fusermount_py.helper.options import MountOptions
 from fusermount_py.helper.options import parse as parse_options
@@ -56,17 +56,27 @@ class Surroundings:
 
 
 class Prepared:
-    """Everything decided, nothing mounted: only create, mount and attach are left."""
+    """
+    Everything decided, nothing mounted: only create, mount and attach are left.
 
-    __slots__ = ("context", "device", "mountpoint", "options")
+    ``announce`` writes into the log that it is granted: right before others can see the mount.
+    """
+
+    __slots__ = ("announce", "context", "device", "mountpoint", "options")
 
     def __init__(
-        self, device: int, mountpoint: "Pinned", options: MountOptions, context: "Context"
+        self,
+        device: int,
+        mountpoint: "Pinned",
+        options: MountOptions,
+        context: "Context",
+        announce: "Callable[[], None]",
     ) -> None:
         self.device = device
         self.mountpoint = mountpoint
         self.options = options
         self.context = context
+        self.announce = announce
 
 
 def mount(request: "MountRequest", comm: "Comm | None", around: Surroundings) -> "Mounted":
@@ -79,10 +89,8 @@ def mount(request: "MountRequest", comm: "Comm | None", around: Surroundings) ->
         comm.send_device(prepared.device)
         comm.owes_status = True
         comm.wait_for_byte(request.proceed_seconds)
-        _record(prepared, around)
         creation.create_watched(prepared, comm, request.init_seconds)
         return finish(prepared, around, comm.send_success)
-    _record(prepared, around)
     creation.create(prepared)
     return finish(prepared, around, lambda: comm.send_device(prepared.device))
 
@@ -113,14 +121,9 @@ def prepare(request: "MountRequest", located: "Located", around: Surroundings) -
         ],
         around.helper,
     )
-    return Prepared(descriptor, pinned, options, context)
-
-
-def _record(prepared: Prepared, around: Surroundings) -> None:
-    options = prepared.options
     fstype = f"{options.fstype}.{options.subtype}" if options.subtype else options.fstype
-    source = options.source(device.DEFAULT_DEVICE)
-    around.trail.granted("mount", prepared.mountpoint.path, fstype, source)
+    granted = ("mount", pinned.path, fstype, options.source(device.DEFAULT_DEVICE))
+    return Prepared(descriptor, pinned, options, context, lambda: around.trail.granted(*granted))
 
 
 def finish(prepared: Prepared, around: Surroundings, deliver: "Callable[[], None]") -> "Mounted":
@@ -140,8 +143,10 @@ def finish(prepared: Prepared, around: Surroundings, deliver: "Callable[[], None
 
 def _judge(pinned: "Pinned", caller: "Caller") -> None:
     permission.check_kind(pinned)
+    permission.check_namespace(pinned, is_here=mount_identity.is_here(pinned.descriptor))
     if caller.is_root:
         return
+    permission.check_namespace_owner(is_ours=mount_identity.owner_namespace_is_ours())
     if pinned.is_directory:
         permission.check_searchable(mountpoint.is_searchable(pinned))
         permission.check_sticky(pinned, caller)

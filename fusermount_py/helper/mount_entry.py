@@ -18,24 +18,29 @@ from fusermount_py.helper.kernel.constants import (
 
 STATMOUNT_MASK = STATMOUNT_MNT_BASIC | STATMOUNT_MNT_POINT | STATMOUNT_FS_TYPE | STATMOUNT_MNT_OPTS
 # Offsets in struct statmount (linux/mount.h); the strings stand behind it.
-_MNT_OPTS_AT, _MASK_AT, _FS_TYPE_AT, _MNT_ID_OLD_AT, _MNT_POINT_AT, _STRINGS_AT = (
-    4, 8, 36, 56, 108, 512,
-)  # fmt: skip
+_MNT_OPTS_AT, _MASK_AT, _FS_TYPE_AT, _MNT_ID_OLD_AT, _MNT_PARENT_ID_OLD_AT = 4, 8, 36, 56, 60
+_MNT_POINT_AT, _STRINGS_AT = 108, 512
 
 
 class Mount:
-    """What is judged of a mount; undecodable bytes of names are kept (surrogateescape)."""
+    """
+    What is judged of a mount; undecodable bytes of names are kept (surrogateescape).
 
-    __slots__ = ("fstype", "id", "mountpoint", "options")
+    ``id`` and ``parent`` are ids of mountinfo.
+    """
+
+    __slots__ = ("fstype", "id", "mountpoint", "options", "parent")
 
     def __init__(
         self,
         id: int,  # noqa: A002  # the kernel's word
+        parent: int,
         mountpoint: str,
         fstype: str,
         options: str,
     ) -> None:
         self.id = id
+        self.parent = parent
         self.mountpoint = mountpoint
         self.fstype = fstype
         self.options = options
@@ -60,7 +65,7 @@ class Mount:
 class MountEntry(Mount):
     """One mount as the table shows it."""
 
-    __slots__ = ("attributes", "device", "parent", "root", "source")
+    __slots__ = ("attributes", "device", "root", "source")
 
     def __init__(
         self,
@@ -74,8 +79,7 @@ class MountEntry(Mount):
         source: str,
         options: str,
     ) -> None:
-        super().__init__(id, mountpoint, fstype, options)
-        self.parent = parent
+        super().__init__(id, parent, mountpoint, fstype, options)
         self.device = device
         self.root = root
         self.attributes = attributes
@@ -107,6 +111,7 @@ def parse_statmount(answer: bytes) -> Mount:
         raise ValueError("not all of what is judged")
     return Mount(
         _number(answer, _MNT_ID_OLD_AT, 4),
+        _number(answer, _MNT_PARENT_ID_OLD_AT, 4),
         _string(answer, _MNT_POINT_AT),
         _string(answer, _FS_TYPE_AT),
         _string(answer, _MNT_OPTS_AT),

@@ -87,6 +87,34 @@ def check_mount_max(mounts: int, config: "Config") -> None:
         )
 
 
+def check_namespace(mountpoint: "Pinned", *, is_here: bool) -> None:
+    """
+    A held inode may lie in a mount of any namespace, or of none.
+
+    Whoever owns that namespace takes nosuid and nodev off again, and mount_max does not count
+    there.
+    """
+    if not is_here:
+        raise Refused(
+            f"mountpoint {mountpoint.path} is not in the mount namespace of its user", "mountpoint"
+        )
+
+
+def check_namespace_owner(*, is_ours: bool) -> None:
+    """Whoever owns the namespace of a mount may take nosuid and nodev off it."""
+    if not is_ours:
+        raise Refused(
+            "this mount namespace belongs to another user namespace than the program", "permission"
+        )
+
+
+def covered(mountpoint: "Pinned") -> Refused:
+    """What root has mounted there meanwhile was not judged, and hides nothing of the caller's."""
+    return Refused(
+        f"something else was mounted on {mountpoint.path} meanwhile", "attach", errno.EBUSY
+    )
+
+
 def check_kind(mountpoint: "Pinned") -> None:
     """The kernel covers a directory with a directory, a file with a file, and nothing else."""
     if not (mountpoint.is_directory or mountpoint.is_regular):

@@ -18,6 +18,7 @@ INIT_TIMEOUT = "_FUSE_INIT_TIMEOUT"
 KERN_DEVICE = "FUSE_KERN_DEVICE"
 
 WAIT_SECONDS = 300.0  # for proceed, and again for FUSE_INIT; the two variables only shorten it
+LOOKUP_SECONDS = 20.0  # for the file systems on the way to what is unmounted or guarded
 
 DEVICE_MESSAGE = b"\0"
 PROCEED = b"\0"

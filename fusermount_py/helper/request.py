@@ -65,10 +65,19 @@ class MountRequest:
 class UnmountRequest:
     """Unmount what is on top here; with ``dead_mount`` only that mount, and only if it is dead."""
 
-    __slots__ = ("dead_mount", "lazy", "mountpoint", "quiet")
+    __slots__ = ("dead_mount", "lazy", "lookup_seconds", "mountpoint", "quiet")
 
-    def __init__(self, mountpoint: str, *, lazy: bool, quiet: bool, dead_mount: int | None) -> None:
+    def __init__(
+        self,
+        mountpoint: str,
+        *,
+        lazy: bool,
+        quiet: bool,
+        dead_mount: int | None,
+        variables: dict[str, str],
+    ) -> None:
         self.mountpoint = mountpoint
+        self.lookup_seconds = _lookup_seconds(variables)
         self.lazy = lazy
         self.quiet = quiet
         self.dead_mount = dead_mount
@@ -77,10 +86,11 @@ class UnmountRequest:
 class GuardRequest:
     """Guard what is mounted here until the comm socket's other end closes."""
 
-    __slots__ = ("comm_fd", "mountpoint")
+    __slots__ = ("comm_fd", "lookup_seconds", "mountpoint")
 
-    def __init__(self, mountpoint: str, comm_fd: int | None) -> None:
+    def __init__(self, mountpoint: str, comm_fd: int | None, variables: dict[str, str]) -> None:
         self.mountpoint = mountpoint
+        self.lookup_seconds = _lookup_seconds(variables)
         self.comm_fd = comm_fd
 
 
@@ -117,12 +127,13 @@ def _request(mountpoint: str, given: dict[str, str], variables: dict[str, str]) 
             lazy="lazy" in given,
             quiet="quiet" in given,
             dead_mount=_number("--dead-mount", given.get("dead-mount")),
+            variables=variables,
         )
     comm_fd = _descriptor("--comm-fd", given.get("comm-fd"))
     if comm_fd is None:
         comm_fd = _descriptor(protocol.COMM_FD, variables.get(protocol.COMM_FD))
     if "auto-unmount" in given:
-        return GuardRequest(mountpoint, comm_fd)
+        return GuardRequest(mountpoint, comm_fd, variables)
     return MountRequest(
         mountpoint,
         given.get("options", ""),
@@ -197,6 +208,11 @@ def _descriptor(name: str, text: str | None) -> int | None:
     if number is not None and number >= 1 << 31:
         raise UsageError(f"{name} is not a file descriptor: '{text}'")
     return number
+
+
+def _lookup_seconds(variables: dict[str, str]) -> float:
+    """How long the file systems on the way may take where there is nobody else to wait for."""
+    return min(_seconds(protocol.PROCEED_TIMEOUT, variables), protocol.LOOKUP_SECONDS)
 
 
 def _seconds(name: str, variables: dict[str, str]) -> float:

@@ -13,7 +13,9 @@ FUSE mount that the caller has right now, or a record erased of one that the cal
 down: both are the caller's to ask for anyway. Source and path are the mount table's. Nor has the
 scribe root's powers: it is uid 0, who owns the table, without any capability.
 
-Nobody waits for it without a clock, and a mount or unmount never fails for its record.
+Nobody waits for it without a clock, and a mount or unmount never fails for its record. Once
+all is asked, the helper waits a moment, for callers who look at once, and leaves it to its work:
+whoever holds the table's lock, which anybody may, keeps records back, and nothing else.
 """
 
 import posix
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
 
 _PROGRAM_SECONDS = 4.0  # what mount(8) gets; its work takes milliseconds, the rest waits for a lock
 _SCRIBE_SECONDS = 5.0
+_MOMENT = 0.25
 _KNOWN = b"k"
 _QUESTION_MAX = 1 << 13  # a mount id, and no more options than are recordable
 
@@ -69,31 +72,29 @@ class Scribe:
         self._told = told
 
     def record(self, mount: int, options: list[str]) -> None:
-        """Have these options recorded for the mount that this fd is of."""
+        """Have these options recorded for the mount that this fd is of; the last thing asked."""
         words = ",".join(utab_record.recordable(options))
         try:
             if words:
                 self._ask(f"{mount_table.mount_id(mount)} {words}")
         except OSError:
-            return  # no descriptor left to read /proc with: the mount stands all the same
+            pass  # no descriptor left to read /proc with: the mount stands all the same
+        self.finish()
 
     def watch(self, entry: "Mount | None") -> None:
         """Point at a mount that is about to be taken; returns when the scribe has looked at it."""
         if entry is not None:
             self._ask(f"{entry.id} ")
-            self._hear()
+            self._hear(_SCRIBE_SECONDS)
 
     def finish(self) -> None:
-        """Nothing more is asked; returns when the scribe is done, or its time is over."""
+        """Nothing more is asked, and what was asked for is done, or failed."""
         posix.close(self._asking)
-        answer: bytes | None = _KNOWN
-        while answer:
-            answer = self._hear()
-        try:
-            if answer is not None:
+        if self._hear(_MOMENT) == b"":
+            try:  # noqa: SIM105  # contextlib: 4 ms
                 posix.waitpid(self._child, 0)
-        except ChildProcessError:
-            return  # SIGCHLD is ignored, where no launcher has reset it
+            except ChildProcessError:
+                pass  # SIGCHLD is ignored, where no launcher has reset it
 
     def _ask(self, question: str) -> None:
         try:
@@ -102,11 +103,11 @@ class Scribe:
         except OSError:
             return  # it is gone
 
-    def _hear(self) -> bytes | None:
+    def _hear(self, seconds: float) -> bytes | None:
         """A byte; none at end of file; None when the time is over."""
         poll = select.poll()
         poll.register(self._told, select.POLLIN)
-        return posix.read(self._told, 1) if poll.poll(_SCRIBE_SECONDS * 1000) else None
+        return posix.read(self._told, 1) if poll.poll(seconds * 1000) else None
 
 
 def _keep_only(asked: int, telling: int) -> None:

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from fusermount_py.helper import scribe
+from support.flows import until
 from support.mount_table import mount_at, mounts_at
 from support.program import Program
 from support.users import ROOT, User
@@ -218,12 +219,12 @@ def children_of(pid: int) -> list[int]:
     return [int(child) for child in text.split()]
 
 
-def test_who_holds_the_tables_lock_delays_a_mount_and_no_more(
+def test_who_holds_the_tables_lock_keeps_a_record_back_and_no_more(
     ours: Program, caller: User, mountpoint: Path, utab: Path
 ) -> None:
     """
-    Everybody may open and lock the file; and the mount(8) that waits for it as root has none of
-    root's capabilities, and is killed when its time is over.
+    Everybody may open and lock the file; so nobody waits for the mount(8) that waits for it as
+    root, which has none of root's capabilities, and is killed when its time is over.
     """
     with (TABLE.parent / "utab.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -240,7 +241,8 @@ def test_who_holds_the_tables_lock_delays_a_mount_and_no_more(
         status = Path(f"/proc/{writers[0]}/status").read_text(encoding="ascii")
 
         assert (0, b"", b"") == running.wait()[:3]
-        assert not Path(f"/proc/{writers[0]}").exists()
+        assert Path(f"/proc/{writers[0]}").exists(), "the helper has waited for it"
+        until(lambda: not Path(f"/proc/{writers[0]}").exists(), "mount(8) is killed")
 
     assert "Uid:\t0\t0\t0\t0\n" in status
     assert f"CapPrm:\t{0:016x}\nCapEff:\t{0:016x}\n" in status

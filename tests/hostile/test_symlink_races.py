@@ -37,9 +37,9 @@ UNMOUNTS_BY_NAME = Change(
     "target = located.path",
 )
 UNMOUNTS_LAZILY_BY_NAME = Change(
-    "fusermount_py/helper/unmount.py", "take_held(mount)\n        else:", "posix.close(mount)\n"
-    "            with privilege.raised():\n"
-    "                syscalls.umount2(located.path.encode(), MNT_DETACH)\n        else:",
+    "fusermount_py/helper/unmount.py", "take_held(mount)\n            else:", "posix.close(mount)\n"
+    "                with privilege.raised():\n"
+    "                    syscalls.umount2(located.path.encode(), MNT_DETACH)\n            else:",
 )  # fmt: skip
 
 

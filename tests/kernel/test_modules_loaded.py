@@ -46,7 +46,9 @@ ALWAYS = {
 # What stands between a path and a system call, for mounting and unmounting.
 PATHS = {
     "_ctypes",
+    "fcntl",
     "fusermount_py.helper.kernel.constants",
+    "fusermount_py.helper.kernel.mount_identity",
     "fusermount_py.helper.kernel.mount_table",
     "fusermount_py.helper.kernel.mountpoint",
     "fusermount_py.helper.kernel.syscalls",
@@ -69,6 +71,8 @@ MOUNT = {
 UNMOUNT = {
     "_socket",  # for the audit trail: 0.2 ms
     "fusermount_py.helper.kernel.audit_trail",
+    "fusermount_py.helper.kernel.patience",
+    "fusermount_py.helper.stable_name",
     "fusermount_py.helper.unmount",
 }
 

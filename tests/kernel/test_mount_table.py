@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from fusermount_py.helper.kernel import mount_table
+from fusermount_py.helper.kernel import mount_identity, mount_table
+from fusermount_py.helper.mount_entry import Mount
 from support import kernel
 from support.essential import essential_skip
 from support.flows import classic, refused
@@ -33,19 +34,37 @@ def test_one_mount_alone_is_told_as_in_the_table(
 
     def told() -> tuple[list[object], list[object]]:
         held = os.open(path, HELD)
-        alone, line = mount_table.mount_of(held), mount_table.entry_of(held)
+        alone, line = mount_identity.mount_of(held), mount_identity.entry_of(held)
         assert alone is not None
         assert line is not None
         return (
-            [type(alone).__name__, alone.id, alone.mountpoint, alone.is_fuse, alone.owner],
-            ["Mount", line.id, line.mountpoint, line.is_fuse, line.owner],
+            [type(alone).__name__, alone.mountpoint, alone.is_fuse, alone.owner, *ids(alone)],
+            ["Mount", line.mountpoint, line.is_fuse, line.owner, *ids(line)],
         )
 
+    def ids(mount: Mount) -> tuple[int, int]:
+        return mount.id, mount.parent
+
     alone, line = caller.call(told)
-    assert [os.fsdecode(path), True, caller.uid] == line[2:]
+    assert [os.fsdecode(path), True, caller.uid] == line[1:4]
     if KERNEL < (6, 11):
         alone[0] = "Mount"
     assert line == alone
+
+
+@pytest.mark.parametrize("ending", ["\r", "\x0b", "\x0c", "\x1c", "\x85", "\u2028"])
+def test_what_ends_a_line_elsewhere_ends_none_of_the_table(
+    ours: Program, caller: User, home: Path, ending: str
+) -> None:
+    """
+    One directory with such a name would end every tool that reads the table, root's included.
+    """
+    path = home / f"a{ending}b"
+    path.mkdir()
+    os.chown(path, caller.uid, caller.gid)
+    assert 0 == classic(ours, path, user=caller).exit_status
+
+    assert str(path) in {entry.mountpoint for entry in mount_table.entries()}
 
 
 def test_a_mount_that_is_gone_from_the_table_is_no_mount(
@@ -58,7 +77,7 @@ def test_a_mount_that_is_gone_from_the_table_is_no_mount(
     held = os.open(mountpoint, HELD)
     kernel.umount(mountpoint)
 
-    assert None is mount_table.mount_of(held)
+    assert None is mount_identity.mount_of(held)
     os.close(held)
 
 

@@ -33,6 +33,13 @@ def unshare(flags: int) -> None:
     _checked(_libc.unshare(flags), "unshare")
 
 
+def setns(process: int, flags: int = CLONE_NEWNS) -> None:
+    """Join a namespace of another process: its mount namespace, unless told otherwise."""
+    descriptor = os.pidfd_open(process)
+    _checked(_libc.setns(descriptor, flags), "setns")
+    os.close(descriptor)
+
+
 def mount(
     source: PathLike, target: PathLike, fstype: str = "", flags: int = 0, options: str = ""
 ) -> None:

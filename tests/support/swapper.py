@@ -1,4 +1,8 @@
-"""Two names that change places as fast as the kernel lets them: the attacker's half of a race."""
+"""
+Two names that change places as fast as the kernel lets them: the attacker's half of a race.
+
+Links, files, directories, and, from a mount namespace in which they are none, mountpoints.
+"""
 
 import ctypes
 import os
@@ -6,6 +10,7 @@ import signal
 from pathlib import Path
 from typing import Self
 
+from support import kernel
 from support.users import User
 
 RENAME_EXCHANGE = 2
@@ -13,17 +18,25 @@ AT_FDCWD = -100
 
 
 class Swapper:
-    """While the block runs, a process of `user` exchanges `one` and `other` without end."""
+    """
+    While the block runs, a process of `user` exchanges `one` and `other` without end.
 
-    def __init__(self, one: Path, other: Path, user: User) -> None:
+    It does so in the mount namespace of the process `within`, if one is given: whoever renames a
+    mountpoint of the own namespace is told EBUSY.
+    """
+
+    def __init__(self, one: Path, other: Path, user: User, within: int | None = None) -> None:
         self._names = os.fsencode(one), os.fsencode(other)
         self._user = user
+        self._within = within
         self._pid = 0
 
     def __enter__(self) -> Self:
         self._pid = os.fork()
         if self._pid == 0:
             try:
+                if self._within is not None:
+                    kernel.setns(self._within)
                 self._user.become()
                 swap = ctypes.CDLL(None).renameat2
                 one, other = self._names

@@ -26,6 +26,7 @@ FLOORS = {
     "options": POLICY,
     "permission": POLICY,
     "protocol": POLICY,
+    "stable_name": POLICY,
     "utab_record": POLICY,
     "errors": GROUND,
 }

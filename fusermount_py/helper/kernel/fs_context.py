@@ -62,6 +62,8 @@ class FsContext:
 
     __slots__ = ("_attributes", "_descriptor")
 
+    is_public = False  # seen by others only once it is attached
+
     def __init__(self, fstype: str, flags: int, parameters: list[tuple[str, str | None]]) -> None:
         """Open and configure; a parameter with None is a flag. OSError: what fsopen raises."""
         self._attributes = attributes(flags)

@@ -16,6 +16,7 @@ from fusermount_py.helper.kernel.syscalls import fstatfs_type
 
 _O_PATH = posix.O_PATH | posix.O_CLOEXEC
 _DELETED = " (deleted)"
+_OTHERS_WRITE = 0o022  # sticky or not: who owns an entry of a sticky directory may rename it
 
 
 class Located:
@@ -32,13 +33,17 @@ class Located:
 class Pinned:
     """One inode, held by an O_PATH fd, by which all judging goes; ``path`` is for people."""
 
-    __slots__ = ("descriptor", "mode", "path", "uid")
+    __slots__ = ("descriptor", "located", "mode", "uid")
 
-    def __init__(self, descriptor: int, path: str, mode: int, uid: int) -> None:
+    def __init__(self, descriptor: int, located: Located, mode: int, uid: int) -> None:
         self.descriptor = descriptor
-        self.path = path
+        self.located = located
         self.mode = mode
         self.uid = uid
+
+    @property
+    def path(self) -> str:
+        return self.located.path
 
     @property
     def is_directory(self) -> bool:
@@ -96,7 +101,7 @@ def pin(located: Located) -> Pinned:
         status = posix.stat(descriptor)
     except OSError as error:
         raise _not_accessible(located.path, error) from error
-    return Pinned(descriptor, located.path, status.st_mode, status.st_uid)
+    return Pinned(descriptor, located, status.st_mode, status.st_uid)
 
 
 def is_searchable(pinned: Pinned) -> bool:
@@ -119,6 +124,39 @@ def open_for_writing(pinned: Pinned) -> int:
     except OSError as error:
         return error.errno or 0
     return 0
+
+
+def names_are_safe(directory: int, owner: int) -> bool:
+    """Whether nobody but root and ``owner`` can rename what lies in this directory."""
+    try:
+        status = posix.stat(directory)
+    except OSError:
+        return False  # a FUSE directory that does not answer this caller
+    return status.st_uid in (0, owner) and not status.st_mode & _OTHERS_WRITE
+
+
+def is_out_of_reach(path: str, owner: int) -> bool:
+    """
+    Whether nobody but root and ``owner`` can rename anything in this directory, or on its path.
+
+    Looked up component by component, so that the answer cannot be about another place: below a
+    directory whose names are not safe, nothing is believed. One that the caller may not enter is
+    a wall, if root put it there.
+    """
+    held = _hold("/")
+    try:
+        for name in filter(None, path.split("/")):
+            if not names_are_safe(held, owner):
+                return False
+            try:
+                below = posix.open(name, _O_PATH | posix.O_NOFOLLOW, dir_fd=held)
+            except OSError as error:
+                return error.errno == errno.EACCES and posix.stat(held).st_uid == 0
+            posix.close(held)
+            held = below
+        return names_are_safe(held, owner)
+    finally:
+        posix.close(held)
 
 
 def filesystem_type(pinned: Pinned) -> int:

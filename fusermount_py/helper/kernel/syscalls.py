@@ -14,6 +14,7 @@ from fusermount_py.helper.kernel.constants import (
     SYS_FSMOUNT,
     SYS_FSOPEN,
     SYS_MOVE_MOUNT,
+    SYS_OPEN_TREE,
     SYS_STATMOUNT,
 )
 
@@ -76,8 +77,10 @@ _fsopen = _function("syscall", _Long, _Bytes, _Long)
 _fsconfig = _function("syscall", _Long, _Long, _Long, _Bytes, _Bytes, _Long)
 _fsmount = _function("syscall", _Long, _Long, _Long, _Long)
 _move_mount = _function("syscall", _Long, _Long, _Bytes, _Long, _Bytes, _Long)
+_open_tree = _function("syscall", _Long, _Long, _Bytes, _Long)
 _mount = _function("mount", _Bytes, _Bytes, _Bytes, _Long, _Bytes)
 _umount2 = _function("umount2", _Bytes, _Long)
+_unshare = _function("unshare", _Long)
 _statx = _function("statx", _Long, _Bytes, _Long, _Long, _Pointer)
 _fstatfs = _function("fstatfs", _Long, _Pointer)
 _statmount = _function("syscall", _Long, _Bytes, _Pointer, _Long, _Long)
@@ -111,7 +114,14 @@ def move_mount(mount: int, target: int, flags: int) -> None:
     _checked("move_mount", _move_mount(SYS_MOVE_MOUNT, mount, b"", target, b"", flags))
 
 
-def mount(source: bytes, target: bytes, fstype: bytes, flags: int, data: bytes) -> None:
+def open_tree(directory: int, path: bytes, flags: int) -> int:
+    """A copy of a mount, mounted nowhere (OPEN_TREE_CLONE); needs CAP_SYS_ADMIN."""
+    return _checked("open_tree", _open_tree(SYS_OPEN_TREE, directory, path, flags))
+
+
+def mount(
+    source: bytes | None, target: bytes, fstype: bytes | None, flags: int, data: bytes | None
+) -> None:
     """The mount call of before 2019; needs CAP_SYS_ADMIN."""
     _checked("mount", _mount(source, target, fstype, flags, data))
 
@@ -119,6 +129,11 @@ def mount(source: bytes, target: bytes, fstype: bytes, flags: int, data: bytes) 
 def umount2(target: bytes, flags: int) -> None:
     """Unmount by path; needs CAP_SYS_ADMIN."""
     _checked("umount2", _umount2(target, flags))
+
+
+def unshare(flags: int) -> None:
+    """Namespaces of its own for the calling thread alone; needs CAP_SYS_ADMIN."""
+    _checked("unshare", _unshare(flags))
 
 
 def statx_mount_id(descriptor: int, flags: int, mask: int) -> int | None:

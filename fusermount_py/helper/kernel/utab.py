@@ -17,7 +17,7 @@ _KILL = 9
 
 def lines() -> list[bytes]:
     """The table's lines, in its order."""
-    return read(PATH).splitlines()
+    return [line for line in read(PATH).split(b"\n") if line]
 
 
 def write(source: str, mountpoint: str, options: list[str], seconds: float) -> None:
