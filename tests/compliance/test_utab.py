@@ -250,6 +250,28 @@ def test_who_holds_the_tables_lock_keeps_a_record_back_and_no_more(
     assert "" == utab.read_text()
 
 
+def test_who_holds_the_tables_lock_keeps_no_unmount_waiting(
+    ours: Program, caller: User, mountpoint: Path, utab: Path
+) -> None:
+    """
+    The same the other way round: another user's record that is not erased is all that is lost.
+    """
+    ours.mount(mountpoint, "fsname=demo,x-demo", user=caller)
+    with (TABLE.parent / "utab.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+
+        assert (0, b"", b"") == ours.unmount(mountpoint, user=caller)[:3]
+        waiting = [
+            child
+            for child in children_of(os.getpid())
+            for its in children_of(child)
+            if b"--fake" in Path(f"/proc/{its}/cmdline").read_bytes()
+        ]
+
+        assert 1 == len(waiting), "the helper has waited for it"
+        until(lambda: not children_of(waiting[0]), "umount(8) is killed")
+
+
 def ask_the_scribe_as(caller: User, question: str) -> None:
     """What a seized helper could do: a scribe forked for this caller, and any words for it."""
     child = os.fork()

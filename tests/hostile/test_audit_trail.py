@@ -6,6 +6,7 @@ itself, in a field of its own, whose process has sent each.
 """
 
 import os
+import resource
 import socket
 import stat
 from collections.abc import Callable, Iterator
@@ -188,3 +189,32 @@ def test_what_root_does_is_not_recorded(
     ours.mount(mountpoint, user=ROOT)
 
     assert [] == lines(log)
+
+
+@pytest.mark.parametrize("flow", ["mount", "unmount"])
+def test_nothing_is_done_that_no_descriptor_is_left_to_record(
+    ours: Program, caller: User, home: Path, log: socket.socket, flow: str
+) -> None:
+    """
+    Else whoever starves the helper of descriptors, by one only, works unseen.
+    """
+    done = 0
+    for limit in range(3, 40):
+        place = home / f"place-{limit}"
+        place.mkdir()
+        os.chown(place, caller.uid, caller.gid)
+        if flow == "unmount":
+            ours.mount(place, user=caller)
+        lines(log)
+
+        def starve(limit: int = limit) -> None:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (limit, limit))
+
+        words = ("-u", "--", place) if flow == "unmount" else ("--", place)
+        result = ours.run(*words, user=caller, preexec_fn=starve)
+
+        assert result.exit_status in (0, 1)
+        if (flow == "mount") == bool(mounts_at(place)):
+            done += 1
+            assert any(b'result="granted"' in line for line in lines(log)), limit
+    assert done

@@ -1,6 +1,7 @@
 """auto_unmount: a dead server's mount goes, and only that one (contract, section 4)."""
 
 import os
+import resource
 import signal
 import time
 from collections.abc import Callable
@@ -205,6 +206,27 @@ def test_a_server_may_take_its_time_to_die(ours: Program, caller: User, mountpoi
     peer.kill()
 
     assert Result(0, b"", b"") == running.wait()
+    assert [] == mounts_at(mountpoint)
+
+
+def test_at_the_process_limit_a_dead_mount_goes_all_the_same(
+    ours: Program, caller: User, mountpoint: Path
+) -> None:
+    """
+    A user whose processes ran wild has dead servers most of all; nobody else takes their mounts.
+    """
+    result = ours.mount(mountpoint, user=caller)
+    assert result.device is not None
+    number = mount_at(mountpoint).mount_id
+    result.device.close()
+
+    def allow_no_thread() -> None:
+        resource.setrlimit(resource.RLIMIT_NPROC, (1, 1))
+
+    words = ("-u", "-z", "-q", f"--dead-mount={number}", "--", mountpoint)
+    result = ours.run(*words, user=caller, comm=None, preexec_fn=allow_no_thread)
+
+    assert Result(0, b"", b"") == result
     assert [] == mounts_at(mountpoint)
 
 

@@ -8,20 +8,16 @@ from pathlib import Path
 
 import pytest
 
+from support import kernel
 from support.flows import receive_armed, said, until
 from support.mount_table import mount_at, mounts_at
-from support.program import END_OF_FILE, Program, Result, Running
+from support.program import END_OF_FILE, Program, Result
 from support.users import User
 
 # A long name goes through mount(2), where creating and mounting are one call.
 EACH_INTERFACE = pytest.mark.parametrize(
     "options", ["", f"fsname={'n' * 300}"], ids=["fsopen", "mount"]
 )
-
-
-def is_creating(running: Running) -> bool:
-    """Whether the second thread, the one that creates, is there."""
-    return len(os.listdir(f"/proc/{running.process.pid}/task")) > 1
 
 
 def connection_of(device: int) -> Path | None:
@@ -42,7 +38,6 @@ def test_a_server_killed_during_fuse_init_leaves_nothing(
     device = receive_armed(running)
     peer = ours.serve(device, init=None, holding=(running.comm,))
     running.proceed()
-    until(lambda: is_creating(running), "create blocks")
     until(lambda: connection_of(device.fileno()), "FUSE_INIT is sent")
     connection = connection_of(device.fileno())
     assert connection is not None
@@ -142,6 +137,65 @@ def test_a_status_that_nobody_can_read_takes_the_mount_back(
 
 
 @EACH_INTERFACE
+@pytest.mark.parametrize("armed", [True, False], ids=["armed", "not armed"])
+def test_a_client_that_hangs_up_right_after_proceed_has_no_mount(
+    ours: Program, caller: User, mountpoint: Path, options: str, armed: bool
+) -> None:
+    """
+    The helper says that there is none; and a mount that nobody serves hides the directory.
+    """
+    for _ in range(10):
+        running = ours.start_sync_init(mountpoint, options, user=caller)
+        device = receive_armed(running) if armed else running.receive_device()
+        running.process.send_signal(signal.SIGSTOP)  # else it may be faster
+        running.proceed()
+        running.comm.close()
+        device.close()
+        running.process.send_signal(signal.SIGCONT)
+
+        assert 1 == running.wait().exit_status
+        assert [] == mounts_at(mountpoint)
+
+
+@EACH_INTERFACE
+def test_what_root_mounts_before_proceed_is_not_covered(
+    ours: Program, caller: User, mountpoint: Path, options: str
+) -> None:
+    """
+    Nobody has judged it: it may be what the user must not hide, such as a file system of root's.
+    """
+    running = ours.start_sync_init(mountpoint, options, user=caller)
+    running.receive_device()
+    kernel.mount("tmpfs", mountpoint, "tmpfs", options="mode=0755")
+    running.proceed()
+
+    assert -errno.EBUSY == running.read_status()
+    sentence = f"something else was mounted on {mountpoint} meanwhile"
+    assert Result(1, b"", said(sentence)) == running.wait()
+    assert "tmpfs" == mount_at(mountpoint).fstype
+
+
+@EACH_INTERFACE
+def test_a_mountpoint_whose_mount_is_gone_before_proceed_is_told_by_the_status(
+    ours: Program, caller: User, home: Path, options: str
+) -> None:
+    """
+    What is held is then in no mount namespace at all, and nobody would ever see the mount.
+    """
+    kernel.mount("tmpfs", home, "tmpfs", options=f"uid={caller.uid}")
+    mountpoint = home / "mountpoint"
+    caller.call(os.mkdir, mountpoint)
+    running = ours.start_sync_init(mountpoint, options, user=caller)
+    running.receive_device()
+    kernel.umount(home)
+    running.proceed()
+
+    assert -errno.EPERM == running.read_status()
+    sentence = f"mountpoint {mountpoint} is not in the mount namespace of its user"
+    assert Result(1, b"", said(sentence)) == running.wait()
+
+
+@EACH_INTERFACE
 def test_a_mountpoint_removed_before_proceed_is_told_by_the_status(
     ours: Program, caller: User, mountpoint: Path, options: str
 ) -> None:
@@ -171,7 +225,7 @@ def test_a_signal_ends_the_wait_without_a_mount(
     if moment == "during FUSE_INIT":
         ours.serve(device, init=None)
         running.proceed()
-        until(lambda: is_creating(running), "create blocks")
+        until(lambda: connection_of(device.fileno()), "FUSE_INIT is sent")
 
     caller.call(os.kill, running.process.pid, number)
 
@@ -187,9 +241,10 @@ def test_clients_wait_for_their_own_server_only(
     A server that hangs in FUSE_INIT is its user's trouble and nobody else's.
     """
     hanging = ours.start_sync_init(mountpoint, user=caller)
-    ours.serve(receive_armed(hanging), init=None)
+    device = receive_armed(hanging)
+    ours.serve(device, init=None)
     hanging.proceed()
-    until(lambda: is_creating(hanging), "create blocks")
+    until(lambda: connection_of(device.fileno()), "FUSE_INIT is sent")
     other = home / "other"
     other.mkdir()
     os.chown(other, caller.uid, caller.gid)
