@@ -5,12 +5,15 @@ A held directory says what it is, never where it is: its mount may belong to a t
 own making, whose owner takes nosuid and nodev off again.
 """
 
+import os
 from pathlib import Path
 
 import pytest
 
+from support import kernel
 from support.foreign_namespace import ForeignNamespace
-from support.users import User
+from support.program import Program
+from support.users import ROOT, User
 from support.weakened import Change, Target, against
 
 
@@ -46,3 +49,54 @@ def test_a_mountpoint_in_a_tree_of_the_callers_own_namespace_is_none(
     if not target.is_weak:
         assert 1 == result.exit_status
         assert b"is not in the mount namespace of its user" in result.stderr
+
+
+@against(Change("fusermount_py/helper/permission.py", "if not is_ours:", "if 0:"))
+def test_nothing_is_mounted_in_a_namespace_of_another_user_namespace(
+    target: Target, caller: User, mountpoint: Path
+) -> None:
+    """
+    Some launchers of containers leave a process there with the machine's own user namespace: the
+    setuid bit counts for it, and the owner of the mount namespace is an ordinary user.
+    """
+    with ForeignNamespace(caller, mountpoint) as foreign:
+
+        def mount_inside() -> tuple[int, bytes]:
+            kernel.setns(foreign.pid)
+            result = target.program.mount(mountpoint, user=caller)
+            return result.exit_status, result.stderr
+
+        exit_status, stderr = ROOT.call(mount_inside)
+        landed = "fuse" in foreign.mounted_types()
+
+    assert landed == target.is_weak
+    if not target.is_weak:
+        sentence = b"this mount namespace belongs to another user namespace than the program"
+        assert (1, b"fusermount3: " + sentence + b"\n") == (exit_status, stderr)
+
+
+def test_a_root_directory_that_is_no_mount_is_as_good_as_any(
+    ours: Program, caller: User, home: Path
+) -> None:
+    """
+    Mountinfo does not list the mount that a chroot's own root directory lies in.
+    """
+    jail = home / "jail"
+    for name in ("usr", "proc", "dev", "run", "etc", "place"):
+        (jail / name).mkdir(parents=True)
+        if name != "place":
+            kernel.mount(Path("/", name), jail / name, flags=kernel.MS_BIND | kernel.MS_REC)
+    for name in ("lib", "lib64", "bin"):
+        (jail / name).symlink_to(f"usr/{name}")
+    os.chown(jail / "place", caller.uid, caller.gid)
+
+    def mount_and_unmount() -> list[tuple[int, bytes]]:
+        os.chroot(jail)
+        os.chdir("/")
+        mounted = ours.mount("/place", user=caller)
+        return [
+            (result.exit_status, result.stderr)
+            for result in (mounted, ours.unmount("/place", user=caller))
+        ]
+
+    assert [(0, b""), (0, b"")] == ROOT.call(mount_and_unmount)
