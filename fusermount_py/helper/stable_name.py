@@ -54,7 +54,7 @@ def neighbours(table: list[bytes], mount: "Mount", directory: int) -> "list[Moun
     below = mount.parent
     while below != directory:
         if below not in owned:
-            return None
+            return None  # unknown ones, too
         below = parents[below]
     if any(parent in owned and parent != mount.id for parent, _ in foreign):
         return None

@@ -14,7 +14,7 @@ import errno
 import posix
 import time
 
-from fusermount_py.helper import permission, stable_name
+from fusermount_py.helper import permission
 from fusermount_py.helper.errors import KernelError
 from fusermount_py.helper.kernel import (
     mount_identity,
@@ -104,6 +104,8 @@ def _take_unless_busy(located: "Located", mount: int, entry: "Mount | None") -> 
 
 def _leads_nowhere_else(located: "Located", entry: "Mount") -> bool:
     """Whether nothing but this mount, or another of its owner's, can come to have the name."""
+    from fusermount_py.helper import stable_name  # a lazy unmount need not pay for it
+
     directory = mount_identity.mount_of(located.directory)
     if directory is None or directory.fstype not in stable_name.LOCAL_TYPES:
         return False

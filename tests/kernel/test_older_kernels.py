@@ -142,6 +142,28 @@ def test_what_only_mount_2_can_refuse_is_told_by_the_status(
     assert [] == mounts_at(mountpoint)
 
 
+@each_kernel
+def test_a_client_that_hangs_up_right_after_proceed_has_no_mount(
+    older: Program, caller: User, mountpoint: Path
+) -> None:
+    """
+    Where mount(2) both makes and shows it, the helper takes it back.
+    """
+    endings = set()
+    for _ in range(5):
+        running = older.start_sync_init(mountpoint, user=caller)
+        device = running.receive_device()
+        running.proceed()
+        running.comm.close()
+        device.close()
+
+        endings.add(running.wait().exit_status)
+        if running.process.returncode == 0:  # it was faster than the client
+            older.unmount(mountpoint, "-z", user=caller)
+        assert [] == mounts_at(mountpoint)
+    assert 1 in endings
+
+
 @pytest.mark.parametrize("lacking", [(NO_FS_CONTEXT, NO_SUBTYPE)], ids=[""])
 def test_a_kernel_without_subtypes_shows_the_subtype_in_the_source(
     older: Program, caller: User, mountpoint: Path

@@ -153,6 +153,56 @@ def test_a_mount_in_use_is_busy_unless_taken_lazily(
         os.close(held)
 
 
+@pytest.mark.parametrize("who", ["caller", "root"])
+def test_a_neighbour_that_could_take_its_name_is_no_reason_not_to_unmount(
+    ours: Program, caller: User, home: Path, mountpoint: Path, served: Peer, who: str
+) -> None:
+    """
+    It is then taken by descriptor, and only what is mounted inside it is found busy.
+    """
+    user = caller if who == "caller" else ROOT
+    neighbour = home / "neighbour"
+    neighbour.mkdir()
+    kernel.mount("tmpfs", neighbour, "tmpfs")
+    ours.mount(mountpoint / "inside", user=caller)
+    busy = f"failed to unmount {mountpoint}: Device or resource busy"
+
+    assert Result(1, b"", said(busy)) == ours.unmount(mountpoint, user=user)
+    assert SUCCESS == ours.unmount(mountpoint / "inside", user=caller)
+    assert SUCCESS == ours.unmount(mountpoint, user=user)
+    assert "tmpfs" == mount_at(neighbour).fstype
+
+
+def test_ones_own_working_directory_does_not_keep_it_busy(
+    ours: Program, caller: User, mountpoint: Path, served: Peer
+) -> None:
+    """
+    Who is in there and says that it may go has said so; C goes to / first, too.
+    """
+    result = ours.unmount(mountpoint, user=caller, preexec_fn=lambda: os.chdir(mountpoint))
+    assert SUCCESS == result
+    assert [] == mounts_at(mountpoint)
+
+
+@EACH_WAY
+def test_of_two_at_once_one_takes_it_and_the_other_finds_nothing(
+    ours: Program, caller: User, mountpoint: Path, options: tuple[str]
+) -> None:
+    """
+    Each holds the mount for a moment to judge it, which is no reason to call it busy.
+    """
+    for _ in range(20):
+        assert 0 == ours.mount(mountpoint, user=caller).exit_status
+        both = [
+            ours.start("-u", *options, "--", mountpoint, user=caller, comm=None) for _ in range(2)
+        ]
+
+        results = [running.wait() for running in both]
+
+        assert [SUCCESS, refusal(mountpoint)] == sorted(results)
+        assert [] == mounts_at(mountpoint)
+
+
 @EACH_WAY
 def test_quiet_says_nothing_on_failure(
     ours: Program, another_user: User, mountpoint: Path, served: Peer, options: tuple[str]
