@@ -10,18 +10,13 @@ from pathlib import Path
 import pytest
 
 from support.flows import classic, receive_armed, refused
-from support.mount_table import mounts
+from support.mount_table import fuse_mounts
 from support.program import Program, Result
 from support.users import ROOT, User
 
 Mount = Callable[..., Result]
 Conf = Callable[[str], None]
 TOO_MANY = "too many FUSE filesystems mounted; mount_max=N can be set in /etc/fuse.conf"
-
-
-def fuse_mounts() -> int:
-    """As the rule counts them; the machine may have some that are none of the test's."""
-    return sum(entry.fstype.partition(".")[0] == "fuse" for entry in mounts())
 
 
 @pytest.fixture
@@ -72,6 +67,29 @@ def test_fifty_at_once_are_as_many_as_allowed(
     assert 20 == sum(Result(0, b"", b"") == result for result in results)
     assert 30 == sum(refused(TOO_MANY) == result for result in results)
     assert before + 20 == fuse_mounts() == most[0]
+
+
+def test_nor_more_when_the_seats_were_left_in_disorder(
+    ours: Program, caller: User, mountpoints: list[Path], allow: Callable[[int], None]
+) -> None:
+    """
+    Then the crowd looks for free seats among those of the others, while they come and go.
+    """
+    allow(20)
+    before = fuse_mounts()
+    waiting = [ours.start_sync_init(mountpoints[0], user=caller) for _ in range(20)]
+    for running in waiting:
+        running.receive_device()
+    for running in waiting[:10] + waiting[11:-1]:
+        running.process.kill()
+        running.wait()
+    with watching() as most:
+        crowd = [ours.start("--", path, user=caller) for path in mountpoints]
+        results = [running.wait() for running in crowd]
+
+    assert 18 == sum(Result(0, b"", b"") == result for result in results)
+    assert 32 == sum(refused(TOO_MANY) == result for result in results)
+    assert before + 18 == fuse_mounts() == most[0]
 
 
 @pytest.mark.parametrize("number", [signal.SIGSTOP, signal.SIGCONT])

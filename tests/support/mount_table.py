@@ -62,3 +62,8 @@ def mount_at(path: PathLike) -> MountEntry:
 def mounts_below(path: PathLike) -> list[MountEntry]:
     """The mounts inside `path`, not the one at it."""
     return [entry for entry in mounts() if entry.mountpoint.startswith(os.fsencode(path) + b"/")]
+
+
+def fuse_mounts() -> int:
+    """As mount_max counts them; the machine may have some that are none of the test's."""
+    return sum(entry.fstype.partition(".")[0] == "fuse" for entry in mounts())
