@@ -5,6 +5,7 @@ make -C packaging bench [BENCH=quick]
     scaling   the same with 10, 1,000 and 5,000 other mounts in the table
     crowd     200 mounts and unmounts, 8 at a time
     guards    one, and 500 waiting at once: memory; then all their servers die       (guards.py)
+    waiting   the time to fd while 4,000 helpers wait                               (waiting.py)
     listing   the admin's `mounts` with 1,000 FUSE mounts                           (listing.py)
     reaping   the admin's `reap --watch` when 100 of 120 servers are killed         (reaping.py)
 
@@ -18,7 +19,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from benchmarks import guards, listing, reaping, timings
+from benchmarks import guards, listing, reaping, timings, waiting
 from benchmarks.report import OURS, THEIRS, Listing, Results, as_json, machine, table
 from benchmarks.spawn import Helper
 from support.machine import install, make_private
@@ -64,6 +65,7 @@ def measure(helpers: list[Helper], *, quick: bool) -> Results:
         {each.name: timings.measure_crowd(each, crowd, AT_A_TIME) for each in helpers},
         {each.name: guards.measure(each, 1) for each in helpers},
         {each.name: guards.measure(each, guarded) for each in helpers},
+        waiting.measure(helpers[0], 4000, 2 if quick else 20),
         Listing(listed, listing.measure(listed, rounds=3 if quick else 10)),
         reaping.measure(helpers[0], *((24, 20) if quick else (120, 100))),
     )

@@ -15,6 +15,7 @@ from typing import NamedTuple
 from benchmarks.guards import Guards
 from benchmarks.reaping import IDLE_SECONDS, Reaping
 from benchmarks.timings import BARE, FD, HELP, SYNC_INIT, UNMOUNT, VERSION, Crowd, Times
+from benchmarks.waiting import Waiting
 
 OURS, THEIRS = "ours", "theirs"
 # figure: the most it may cost, in starts of the bare interpreter
@@ -37,6 +38,7 @@ class Results(NamedTuple):
     crowds: dict[str, Crowd]
     lone_guards: dict[str, Guards]
     guards: dict[str, Guards]
+    waiting: Waiting
     listing: Listing
     reaping: Reaping
 
@@ -52,6 +54,7 @@ def table(results: Results) -> Iterator[str]:
         ratio = f"{ours / bare:.2f}" if ours else ""
         yield _row(figure, _milliseconds(theirs), _milliseconds(ours), ratio, f"≤ {budget}")
     yield from _growth(results.by_table_size)
+    yield _waiting(results.waiting)
     yield from _guards(results.lone_guards, results.guards)
     yield from _crowds(results.crowds)
     seconds = statistics.median(results.listing.seconds)
@@ -74,6 +77,12 @@ def _growth(by_table_size: dict[int, Times]) -> Iterator[str]:
         name = f"{figure}: {many:,} other mounts, not {few}"
         cells = [_milliseconds(growths[program], "+") for program in (THEIRS, OURS)]
         yield _row(name, *cells, "", "≤ C" if cells[0] else "")
+
+
+def _waiting(waiting: Waiting) -> str:
+    alone, beside = (statistics.median(times) for times in (waiting.alone, waiting.beside))
+    name = f"{FD}: {waiting.seats:,} helpers waiting, not 0"
+    return _row(name, "", _milliseconds(beside - alone, "+"), "", f"≤ +{alone / 2:.0f} ms")
 
 
 def _guards(lone: dict[str, Guards], many: dict[str, Guards]) -> Iterator[str]:
@@ -128,6 +137,7 @@ def as_json(results: Results) -> dict[str, object]:
             program: [results.lone_guards[program]._asdict(), guards._asdict()]
             for program, guards in results.guards.items()
         },
+        "helpers waiting": results.waiting._asdict(),
         "admin mounts": results.listing._asdict(),
         "admin reap --watch": results.reaping._asdict(),
         "8 at a time": {program: crowd._asdict() for program, crowd in results.crowds.items()},
