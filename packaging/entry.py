@@ -16,10 +16,20 @@ GUARD = "/usr/local/lib/fusermount-py/guard"
 TREE = __file__.rpartition("/")[0]
 sys.path.insert(0, TREE)
 
-import compiled_tree  # type: ignore[import-not-found]  # noqa: E402  # lies in the tree
+try:
+    import compiled_tree  # type: ignore[import-not-found]  # lies in the tree
 
-sys.meta_path.insert(-1, compiled_tree.CompiledTree(TREE))  # Python's own finder stays the last
+    # Python's own finder stays the last.
+    sys.meta_path.insert(-1, compiled_tree.CompiledTree(TREE))
 
-from fusermount_py.helper.main import main  # noqa: E402  # only importable from here on
+    from fusermount_py.helper.main import main  # only importable from here on
+except Exception as error:  # noqa: BLE001  # half an installation, or no memory: no traceback
+    import posix
+
+    # As the caller, whose words and whose descriptor these are: as root nothing is written.
+    uid, gid = posix.getuid(), posix.getgid()
+    posix.setresgid(gid, gid, gid)
+    posix.setresuid(uid, uid, uid)
+    sys.exit(f"{sys.argv[1]}: cannot load {TREE}: {type(error).__name__}")
 
 main(sys.argv[1:], fuse_conf=FUSE_CONF, helper=HELPER, guard=GUARD)

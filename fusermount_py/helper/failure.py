@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from fusermount_py.helper.kernel.privilege import Caller
     from fusermount_py.helper.request import Request
 
+_LONGEST_NUMBER = len("2147483647")  # int() raises for some thousand digits
+
 
 def tell(
     error: "HelperError",
@@ -36,7 +38,9 @@ def tell(
 def _comm_of(variables: dict[str, str]) -> Comm | None:
     """The socket that a report can go to when the command line was not even understood."""
     text = variables.get(protocol.COMM_FD, "")
-    return adopt(int(text)) if text.isascii() and text.isdecimal() else None
+    if not (text.isascii() and text.isdecimal() and len(text) <= _LONGEST_NUMBER):
+        return None
+    return adopt(int(text))
 
 
 def _named(request: "Request | None") -> tuple[str, str | None]:

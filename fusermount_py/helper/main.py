@@ -50,7 +50,7 @@ Options:
 _UTAB = "/run/mount/utab"
 _STDOUT, _STDERR = 1, 2
 _MESSAGE_SECONDS = 1.0
-_FILE_TYPE = 0o170000  # no bit of it is set for what has no type: the kernel's anonymous files
+_FROM_HERE = 1  # linux/fs.h: SEEK_CUR, which posix lacks
 _PIPE_BUF = 4096  # poll says writable when at least so much can be written without waiting
 
 
@@ -60,12 +60,18 @@ def main(arguments: list[str], *, fuse_conf: str, helper: str, guard: str) -> "N
 
     ``fuse_conf``, ``helper`` and ``guard`` are paths, fixed when the helper was installed.
     """
-    # Python would turn SIGINT into an exception in the middle of whatever is going on.
+    # Python would turn SIGINT into an exception in the middle of whatever is going on. The launcher
+    # has blocked it until here; one that came meanwhile ends us now.
     _signal.signal(_signal.SIGINT, _signal.SIG_DFL)
+    _signal.pthread_sigmask(_signal.SIG_UNBLOCK, (_signal.SIGINT,))
     variables = {_text(name): _text(value) for name, value in posix.environ.items()}
     program = Program(arguments[0], variables, fuse_conf, helper, guard)
-    # Not sys.exit: it would flush, run down the interpreter and wait for a blocked thread.
-    posix._exit(program.run(arguments[1:]))  # noqa: SLF001  # the name of the system call
+    status = 1
+    try:
+        status = program.run(arguments[1:])
+    finally:  # what not even _fail() could say is a status, too, and no traceback
+        # Not sys.exit: it would flush, run down the interpreter and wait for a blocked thread.
+        posix._exit(status)  # noqa: SLF001  # the name of the system call
 
 
 class Program:
@@ -93,19 +99,23 @@ class Program:
     def run(self, arguments: list[str]) -> int:
         """Do what is asked and return the exit status."""
         try:
-            # As root: nobody else may hold a seat, or write util-linux's table. Everything else
-            # is done as the caller.
-            seats = open_seats()
-            self._scribe = _start_scribe(arguments)
-            caller = privilege.become_caller()
-            self._caller = caller
-            self._request = parse(arguments, self._variables)
-            return self._answer(self._request, caller, seats)
-        except HelperError as error:
-            return self._fail(error)
-        except Exception as error:  # noqa: BLE001  # a bug of ours: its name, never a traceback
-            words = error.strerror if isinstance(error, OSError) else type(error).__name__
-            return self._fail(HelperError(f"internal error: {words}", errno.EIO, "mount"))
+            return self._obey(arguments)
+        except HelperError as raised:
+            error = raised
+        except Exception as raised:  # noqa: BLE001  # a bug of ours: its name, never a traceback
+            words = raised.strerror if isinstance(raised, OSError) else type(raised).__name__
+            error = HelperError(f"internal error: {words}", errno.EIO, "mount")
+        return self._fail(error)
+
+    def _obey(self, arguments: list[str]) -> int:
+        # As root: nobody else may hold a seat, or write util-linux's table. Everything else is
+        # done as the caller.
+        seats = open_seats()
+        self._scribe = _start_scribe(arguments)
+        caller = privilege.become_caller()
+        self._caller = caller
+        self._request = parse(arguments, self._variables)
+        return self._answer(self._request, caller, seats)
 
     def _answer(self, request: Request, caller: "Caller", seats: "Seats | None") -> int:
         if isinstance(request, Help):
@@ -184,9 +194,15 @@ class Program:
         _say(_STDERR, f"{self._argv0}: {_one_line(message)}\n")
 
     def _fail(self, error: HelperError) -> int:
-        from fusermount_py.helper import failure
+        """Whatever else goes wrong in telling it, the sentence is said and the exit status is 1."""
+        if self._caller is None and not privilege.leave_root():
+            return 1
+        try:
+            from fusermount_py.helper import failure
 
-        failure.tell(error, self._request, self._caller, self._comm, self._variables)
+            failure.tell(error, self._request, self._caller, self._comm, self._variables)
+        except Exception:  # noqa: BLE001, S110  # a bug of ours; what failed first is what counts
+            pass
         # Last, because whoever does not read stderr must not keep the client from its answer.
         if not self._quiet:
             self._warn(error.message)
@@ -195,10 +211,12 @@ class Program:
     def _out_of_patience(self) -> None:
         """A file system does not answer; what waits for it may never return, so end without it."""
         sentence = "the file system at the mountpoint, or on the way to it, does not answer"
-        self._fail(HelperError(sentence, errno.ETIMEDOUT, "mountpoint"))
-        if self._comm is not None:
-            self._comm.hang_up()
-        posix._exit(1)  # noqa: SLF001  # the name of the system call
+        try:
+            self._fail(HelperError(sentence, errno.ETIMEDOUT, "mountpoint"))
+            if self._comm is not None:
+                self._comm.hang_up()
+        finally:
+            posix._exit(1)  # noqa: SLF001  # the name of the system call
 
 
 def _start_scribe(arguments: list[str]) -> "Scribe | None":
@@ -221,13 +239,12 @@ def _say(descriptor: int, text: str) -> None:
     """Write as much as the other side takes; who does not read within a second misses the rest."""
     message = text.encode("utf-8", "surrogateescape")
     try:
-        has_type = posix.fstat(descriptor).st_mode & _FILE_TYPE
-    except OSError:
-        return  # closed, where no launcher has opened it
-    if has_type:
+        posix.lseek(descriptor, 0, _FROM_HERE)
+    except OSError:  # a pipe, a socket, a terminal: what poll says of it is true
         _write_patiently(descriptor, message)
         return
-    # An eventfd, say: before Linux 6.9 a write to it may block although poll promised otherwise.
+    # A file may lie on a file system that does not answer, even to be asked what it is. And
+    # before Linux 6.9 a write to an eventfd may block although poll promised otherwise.
     written = _thread.allocate_lock()
     written.acquire()
 

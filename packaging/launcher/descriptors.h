@@ -4,20 +4,21 @@
  *
  * Each function returns -1, with errno, where it cannot keep its promise.
  */
+#include <errno.h>
 #include <fcntl.h>
 #include <linux/close_range.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
-/* The interpreter dies of a directory, and of a descriptor that names without opening. */
+/* The interpreter dies of a directory, and of a descriptor that names without opening.
+ * A look-up that begins at what is no directory ends there, whatever file system it is
+ * on; to fstat() the caller's own FUSE mount would answer root with EACCES. */
 static int is_stream(int fd)
 {
 	int flags = fcntl(fd, F_GETFL);
-	struct stat status;
 
-	return flags >= 0 && !(flags & O_PATH) && fstat(fd, &status) == 0 && !S_ISDIR(status.st_mode);
+	return flags >= 0 && !(flags & O_PATH) && faccessat(fd, ".", F_OK, 0) < 0 && errno == ENOTDIR;
 }
 
 /* A closed fd 0, 1 or 2 would be given to the next file that is opened, and an error
@@ -54,19 +55,19 @@ static const char *after_comm_fd_option(const char *argument)
 }
 
 /* Whitelist: of everything above fd 2 only the comm socket reaches the helper, so no
- * descriptor of the caller can stand where the helper expects one of its own. Marking
- * all close-on-exec, then clearing the mark, needs no list of what to keep. An argument
- * that only looks like the option keeps a descriptor the caller could have passed anyway. */
+ * descriptor of the caller can stand where the helper expects one of its own, and none
+ * takes the place of one that it has to open. Marking all close-on-exec, then clearing the
+ * mark, needs no list of what to keep. Of several numbers the helper reads the last. */
 static int keep_only_comm_socket(char **argv, const char *comm_fd)
 {
 	if (close_range(STDERR_FILENO + 1, ~0U, CLOSE_RANGE_CLOEXEC) < 0)
 		return -1;
-	keep_descriptor(comm_fd);
-	for (char **argument = argv + 1; *argument; argument++) {
+	for (char **argument = argv + 1; *argument && strcmp(*argument, "--"); argument++) {
 		const char *rest = after_comm_fd_option(*argument);
 
 		if (rest)
-			keep_descriptor(*rest == '=' ? rest + 1 : argument[1]);
+			comm_fd = *rest == '=' ? rest + 1 : argument[1];
 	}
+	keep_descriptor(comm_fd);
 	return 0;
 }

@@ -6,6 +6,8 @@ A closed fd 2 once let the next file opened, /etc/mtab, take the error messages 
 
 import os
 import socket
+import stat
+import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -13,9 +15,9 @@ from typing import Any
 import pytest
 
 from support.mount_table import mount_at, mounts_at
-from support.program import Program
+from support.program import PATIENCE, Program
 from support.users import User
-from support.weakened import Change
+from support.weakened import Change, Target, against
 
 STRANGE: dict[str, Callable[[], int]] = {
     "a directory": lambda: os.open("/", os.O_RDONLY | os.O_DIRECTORY),
@@ -78,7 +80,7 @@ def test_without_the_launchers_care_a_directory_kills_the_interpreter(
     Shows that the tests above test something.
     """
     careless = weakened(
-        Change("packaging/launcher/descriptors.h", "&& !S_ISDIR(status.st_mode)", "")
+        Change("packaging/launcher/descriptors.h", "< 0 && errno == ENOTDIR", "<= 0")
     )
     directory = os.open("/", os.O_RDONLY)
 
@@ -112,7 +114,7 @@ def test_only_the_comm_socket_reaches_the_helper(
 
 @pytest.mark.parametrize(
     "number",
-    ["-1", "2147483648", "99999999999999999999", "0", "", " 3", "0x3", "3x", "+3", "1023"],
+    ["-1", "2147483648", "9" * 20, "9" * 5000, "0", "", " 3", "0x3", "3x", "+3", "1023"],
 )
 def test_a_number_that_is_no_comm_socket_is_refused(
     ours: Program, caller: User, mountpoint: Path, number: str
@@ -121,8 +123,9 @@ def test_a_number_that_is_no_comm_socket_is_refused(
     CVE-2021-4034 began with a count that nobody had thought possible.
     """
     result = ours.run(
-        "--", mountpoint, user=caller, comm=None, environment={"_FUSE_COMMFD": number}
-    )
+        "--", mountpoint, user=caller, comm=None,
+        environment={"_FUSE_COMMFD": number, "_FUSE_REPORT": "1"},
+    )  # fmt: skip
 
     assert 1 == result.exit_status
     assert 1 == result.stderr.count(b"\n")
@@ -158,3 +161,103 @@ def test_a_comm_socket_of_another_kind_is_refused(
     assert 1 == result.exit_status
     assert b"is not a connected Unix socket" in result.stderr
     assert [] == mounts_at(mountpoint)
+
+
+WRITES_AS_ROOT = (
+    Change(
+        "packaging/launcher/launcher.c",
+        "setresgid(gid, gid, gid) < 0 || setresuid(uid, uid, uid) < 0",
+        "uid == (uid_t)-1 || gid == (gid_t)-1",
+    ),
+    Change(
+        "fusermount_py/helper/main.py",
+        "if self._caller is None and not privilege.leave_root():",
+        "if False:",
+    ),
+)
+# Each lets the program fail before it has become its caller.
+TOO_MANY = 50  # words of 100,000 bytes: too much for the second exec, whose limit is smaller
+NO_DROP = Change(
+    "fusermount_py/helper/main.py",
+    "        self._scribe = _start_scribe(arguments)\n",
+    "        1 // (not self._argv0.startswith('-5'))\n"
+    "        self._scribe = _start_scribe(arguments)\n",
+)
+AUTOGROUP = "/proc/{}/autogroup"
+WRITE_TO_ANOTHERS_FILE = """
+import os, resource, sys
+helper, victim, argv0, count = sys.argv[1:]
+resource.setrlimit(resource.RLIMIT_STACK, (resource.RLIM_INFINITY,) * 2)
+os.dup2(os.open(victim, os.O_WRONLY), 2)
+os.execv(helper, [argv0] + ["x" * 100_000] * int(count))
+"""
+
+
+@pytest.mark.skipif(not Path(AUTOGROUP.format("self")).exists(), reason="needs autogroups")
+@pytest.mark.parametrize("fails", ["exec", "drop"])
+@pytest.mark.parametrize("is_weak", [False, True], ids=["ours", "weakened"])
+def test_nothing_of_the_callers_is_written_as_root(
+    ours: Program, weakened: Callable[..., Program], caller: User, *, fails: str, is_weak: bool
+) -> None:
+    """
+    The first words of a message are argv[0], and fd 2 may be a file of /proc that does what root
+    writes there: oom_score_adj, or the nice value of a whole session.
+    """
+    changes = (WRITES_AS_ROOT if is_weak else ()) + ((NO_DROP,) if fails == "drop" else ())
+    program = weakened(*changes) if changes else ours
+    session: dict[str, Any] = {
+        "user": caller.uid, "group": caller.gid, "extra_groups": (), "start_new_session": True
+    }  # fmt: skip
+    victim = subprocess.Popen(["sleep", "60"], **session)
+    file = Path(AUTOGROUP.format(victim.pid))
+    words = ["-5          ", str(TOO_MANY if fails == "exec" else 0)]  # 12 bytes are read
+
+    attack = ["/usr/bin/python3", "-IS", "-c", WRITE_TO_ANOTHERS_FILE, program.path, str(file)]
+    try:
+        attacked = subprocess.run([*attack, *words], **session, check=False, timeout=PATIENCE)
+        written = file.read_text(encoding="ascii")
+    finally:
+        victim.kill()
+        victim.wait()
+
+    assert 1 == attacked.returncode
+    assert written.endswith("nice -5\n") == is_weak, written
+
+
+@against(
+    Change(
+        "packaging/launcher/descriptors.h",
+        'faccessat(fd, ".", F_OK, 0) < 0 && errno == ENOTDIR',
+        "fstat(fd, &(struct stat){ 0 }) == 0",
+    ),
+    Change(
+        "packaging/launcher/descriptors.h",
+        "#include <unistd.h>",
+        "#include <sys/stat.h>\n#include <unistd.h>",
+    ),
+)
+def test_messages_reach_a_file_on_the_callers_own_file_system(
+    ours: Program, target: Target, caller: User, home: Path, mountpoint: Path
+) -> None:
+    """
+    Such a file tells root nothing of itself; the log of a failed mount may well lie there.
+    """
+    log = home / "log"
+    log.touch()
+    os.chown(log, caller.uid, caller.gid)
+    device = ours.mount(log, user=caller).device
+    assert device is not None
+    reader, writer = os.pipe()
+    ours.serve(device, root_mode=stat.S_IFREG | 0o666, holding=(), written=writer)
+    os.close(writer)
+
+    def log_there() -> None:
+        os.dup2(os.open(log, os.O_WRONLY), 2)
+
+    result = target.program.run("-o", "bogus", "--", mountpoint, user=caller, preexec_fn=log_there)
+    ours.clean_up()
+    with os.fdopen(reader, "rb") as stream:
+        written = stream.read()
+
+    assert 1 == result.exit_status
+    assert (written == b"fusermount3: unknown option 'bogus'\n") != target.is_weak

@@ -4,9 +4,11 @@ import ctypes
 import fcntl
 import io
 import os
+from pathlib import Path
 
 from support.users import PathLike
 
+CAP_SYS_RESOURCE = 24
 CLONE_NEWNS = 0x00020000
 CLONE_NEWUSER = 0x10000000
 IN_OPEN = 0x20
@@ -66,6 +68,12 @@ def become_subreaper() -> None:
 def become_dumpable() -> None:
     """As after an exec: others of the same user may look into this process, in /proc."""
     _checked(_libc.prctl(PR_SET_DUMPABLE, 1, 0, 0, 0), "prctl")
+
+
+def may(capability: int) -> bool:
+    """Whether this process has that part of root's powers; in a container some are missing."""
+    status = Path("/proc/self/status").read_text(encoding="ascii")
+    return bool(int(status.partition("CapEff:")[2].split()[0], 16) >> capability & 1)
 
 
 def set_no_new_privs() -> None:

@@ -16,7 +16,7 @@ import struct
 from support import kernel
 from support.users import User
 
-LOOKUP, GETATTR, STATFS, INIT, DESTROY = 1, 3, 17, 26, 38
+LOOKUP, GETATTR, WRITE, STATFS, INIT, DESTROY = 1, 3, 16, 17, 26, 38
 FORGET, BATCH_FORGET = 2, 42
 IN_HEADER = struct.Struct("=IIQQIIIHH")  # length, opcode, unique, node, uid, gid, pid, 2 more
 OUT_HEADER = struct.Struct("=IiQ")  # length, error, unique
@@ -27,6 +27,8 @@ ATTR = struct.Struct("=6Q10I")  # struct fuse_attr
 INSIDE = 2, b"inside\0"  # the one directory: node and name
 STATFS_OUT_BYTES = 80  # struct fuse_statfs_out
 MAX_WRITE = 4096
+WRITE_IN = struct.Struct("=QQIIQII")  # handle, offset, size, ...; then the bytes
+WRITE_OUT = struct.Struct("=II")  # size
 
 
 class Peer:
@@ -35,7 +37,8 @@ class Peer:
 
     `statfs` is its answer to STATFS in the same way, `root_mode` is for file mounts. `holding` are
     descriptors it keeps beside the device, like a server that holds its end of the comm socket;
-    everything else is closed in it. `user` is who runs it, and may look into it; else root.
+    everything else is closed in it. What is written to its files goes to `written`. `user` is who
+    runs it, and may look into it; else root.
     """
 
     def __init__(
@@ -46,6 +49,7 @@ class Peer:
         statfs: int | None = 0,
         root_mode: int = stat.S_IFDIR | 0o755,
         holding: tuple[io.FileIO | socket.socket, ...] = (),
+        written: int | None = None,
         user: User | None = None,
     ) -> None:
         self.pid = os.fork()
@@ -54,8 +58,8 @@ class Peer:
                 if user is not None:
                     user.become()
                     kernel.become_dumpable()
-                _keep_only({held.fileno() for held in (device, *holding)})
-                _serve(device.fileno(), init, statfs, root_mode)
+                _keep_only({held.fileno() for held in (device, *holding)} | {written or 0})
+                _serve(device.fileno(), init, statfs, root_mode, written)
             finally:
                 os._exit(0)
 
@@ -89,7 +93,9 @@ def _keep_only(descriptors: set[int]) -> None:
                 pass  # the descriptor of the listing itself
 
 
-def _serve(device: int, init: int | None, statfs: int | None, root_mode: int) -> None:
+def _serve(
+    device: int, init: int | None, statfs: int | None, root_mode: int, written: int | None
+) -> None:
     lookups: list[None] = []  # that may still be answered, once there is a limit
     is_limited = False
 
@@ -115,7 +121,11 @@ def _serve(device: int, init: int | None, statfs: int | None, root_mode: int) ->
                 continue
             lookups.pop()
         body = b""
-        if not error_number:
+        if opcode == WRITE and written is not None:
+            size = WRITE_IN.unpack_from(request, IN_HEADER.size)[2]
+            os.write(written, request[IN_HEADER.size + WRITE_IN.size :])
+            body = WRITE_OUT.pack(size, 0)
+        elif not error_number:
             error_number, body = _answer(opcode, request[IN_HEADER.size :], root_mode)
         header = OUT_HEADER.pack(OUT_HEADER.size + len(body), -error_number, unique)
         os.write(device, header + body)

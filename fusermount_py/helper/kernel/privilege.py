@@ -69,6 +69,23 @@ def become_caller() -> Caller:
     return caller
 
 
+def leave_root() -> bool:
+    """
+    Where something failed before become_caller() was through. False: say nothing.
+
+    The words are partly the caller's, and the descriptor for them may be a file of /proc that does
+    what is written to it with the rights of whoever writes.
+    """
+    uid, gid = posix.getuid(), posix.getgid()
+    try:
+        if (posix.geteuid(), posix.getegid()) != (uid, gid):
+            posix.setresgid(gid, gid, gid)
+            posix.setresuid(uid, uid, uid)
+    except OSError:
+        return False
+    return True
+
+
 def _permit_only(permitted: list[int]) -> None:
     """Nothing effective, nothing inheritable, and of the permitted capabilities only these."""
     every = list(range(_prctl.CAP_LAST_CAP + 1))
@@ -185,14 +202,17 @@ def become_scribe() -> None:
     Be uid 0, who owns util-linux's table, and nothing more: not one of root's capabilities.
 
     Before: real caller, effective and saved uid 0, every capability. After: no id is the caller's,
-    who could send signals to us or to what we start, and limits that the caller set do not cut a
-    file short; then every capability goes, and NOROOT, locked, keeps exec from bringing them back.
+    who could send signals to us or to what we start, or trace it; so here alone hard limits may be
+    raised, and none that the caller set cuts a file short. Nor does the caller's niceness keep the
+    table locked. Then every capability goes, and NOROOT, locked, keeps exec from bringing them
+    back.
     """
     import resource  # needed by nobody else
 
     for limit in _CUTTING_LIMITS:
         number = getattr(resource, limit)
         resource.setrlimit(number, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+    _be_scheduled_as_root()
     posix.setgroups([])
     posix.setresgid(0, 0, 0)
     posix.setresuid(0, 0, 0)
@@ -200,3 +220,12 @@ def become_scribe() -> None:
         bits = _prctl.SECBIT_NOROOT | _prctl.SECBIT_NOROOT_LOCKED
         _prctl.prctl(_prctl.PR_SET_SECUREBITS, bits)
         _permit_only([])
+
+
+def _be_scheduled_as_root() -> None:
+    """Not the caller's idle policy or niceness: others wait for the lock that mount(8) takes."""
+    try:
+        posix.sched_setscheduler(0, posix.SCHED_OTHER, posix.sched_param(0))
+        posix.setpriority(posix.PRIO_PROCESS, 0, 0)
+    except PermissionError:
+        return  # root of a container may have no right to
