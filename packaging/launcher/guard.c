@@ -14,6 +14,7 @@
 #include <asm/signal.h>
 #include <linux/fcntl.h>
 #include <linux/poll.h>
+#include <linux/time.h>
 #include <stddef.h>
 
 #include "bare.h"
@@ -48,16 +49,24 @@ static void ignore_signals(void)
 		call(SYS_rt_sigaction, number, (long)&ignore, 0, sizeof(sigset_t));
 }
 
-/* What the peer says is read and dropped, else its sends would block one day. End of
- * file is taken from poll: a SEQPACKET message of no bytes looks like one to recv. */
+/* What the peer says is read and dropped, else its sends would block one day. Gone is a
+ * peer that poll calls gone: a SEQPACKET message of no bytes looks like end of file to
+ * recv, and so does a server that has only closed its own direction, and serves on. A
+ * byte out of band is shown by poll and dropped by recv, with an error: no reason to go. */
 static void wait_for_hangup(void)
 {
+	const struct timespec moment = { .tv_nsec = 100000000 };
 	struct pollfd comm = { .fd = COMM, .events = POLLIN | POLLRDHUP };
 	char dropped[64];
 
-	while (call(SYS_ppoll, (long)&comm, 1, 0, 0) == 1 && comm.revents == POLLIN)
-		if (call(SYS_recvfrom, COMM, (long)dropped, sizeof(dropped), DONT_WAIT) < 0)
+	while (call(SYS_ppoll, (long)&comm, 1, 0, 0) == 1) {
+		if (comm.revents & (POLLHUP | POLLERR | POLLNVAL))
 			return;
+		if (comm.revents & POLLRDHUP)
+			comm.events = 0; /* nothing more will be said; hang-up is told unasked */
+		else if (call(SYS_recvfrom, COMM, (long)dropped, sizeof(dropped), DONT_WAIT) < 0)
+			call(SYS_nanosleep, (long)&moment, 0, 0, 0);
+	}
 }
 
 static long number_of(const char *digits)

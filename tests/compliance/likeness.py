@@ -9,9 +9,11 @@ import contextlib
 import socket
 import stat
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from support import kernel
+from support.flows import until
 from support.leaks import take_mounts_below_scratch
 from support.mount_table import MountEntry, mounts
 from support.program import END_OF_FILE, Program, Running
@@ -71,12 +73,21 @@ def _first_message(
     mounted = _new(mounts(), before)
     for device in message.descriptors:
         device.close()
-    # A guard waits for this; nobody else reads.
+    # Their guard waits for this; ours for a client that is gone, and then has nothing more to send.
     running.comm.shutdown(socket.SHUT_WR)
+    until(lambda: _has_ended_or_guards(running), "it is done")
+    running.comm.shutdown(socket.SHUT_RDWR)
     sent = [(message.payload, len(message.descriptors))]
     while (message := running.receive()) != END_OF_FILE:
         sent.append((message.payload, len(message.descriptors)))
     return tuple(sent), mounted
+
+
+def _has_ended_or_guards(running: Running) -> bool:
+    return (
+        running.process.poll() is not None
+        or Path(f"/proc/{running.process.pid}/comm").read_text(encoding="ascii") == "guard\n"
+    )
 
 
 def _new(entries: list[MountEntry], known: list[MountEntry]) -> tuple[Mount, ...]:

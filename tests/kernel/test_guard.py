@@ -125,6 +125,53 @@ def test_what_a_client_says_does_not_end_the_wait(
     assert report.exists()
 
 
+def test_a_byte_out_of_band_ends_no_wait_and_burns_no_time(start: Start, report: Path) -> None:
+    """
+    Poll calls it readable, recv does not return it: a guard that takes this for the end leaves a
+    living server alone, and one that looks again and again keeps a processor busy for days.
+    """
+    ours, theirs = socket.socketpair()
+    guard = start(theirs)
+    wait_until_it_waits(guard)
+    for _ in range(3):
+        ours.send(b"x", socket.MSG_OOB)
+        ours.send(b"y")
+        time.sleep(0.05)
+
+    assert guard.poll() is None
+    assert used_ticks(guard.pid) <= 2
+    ours.close()
+    assert 0 == guard.wait(PATIENCE)
+    assert report.exists()
+
+
+def used_ticks(pid: int) -> int:
+    """User and system time so far, in hundredths of a second (proc(5), stat)."""
+    fields = Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
+    return int(fields[11]) + int(fields[12])
+
+
+@pytest.mark.parametrize("kind", [socket.SOCK_STREAM, socket.SOCK_SEQPACKET])
+def test_a_server_that_says_no_more_is_guarded_until_it_is_gone(
+    start: Start, report: Path, kind: socket.SocketKind
+) -> None:
+    """
+    Half closed is not gone: a server may close the direction it does not need, and serve on.
+    """
+    ours, theirs = socket_pair(kind)
+    guard = start(theirs)
+    wait_until_it_waits(guard)
+    ours.send(b"last words")
+    ours.shutdown(socket.SHUT_WR)
+
+    with pytest.raises(subprocess.TimeoutExpired):
+        guard.wait(0.2)
+    assert used_ticks(guard.pid) <= 2
+    ours.close()
+    assert 0 == guard.wait(PATIENCE)
+    assert report.exists()
+
+
 def test_nothing_but_the_comm_socket_stays_open(start: Start, home: Path) -> None:
     """
     A caller that reads its helper's stderr to the end would wait as long as the mount lives.

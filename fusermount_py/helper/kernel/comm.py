@@ -3,6 +3,9 @@ Kernel floor: the comm socket. Nothing here waits for the other end without a cl
 
 The socket is the caller's, so are its flags: O_NONBLOCK set here would show on the other side of a
 dup. Every call says MSG_DONTWAIT instead, and poll does the waiting.
+
+Gone is a peer that can neither speak nor hear. One that has only closed its own direction, as a
+client may after its proceed byte, still waits for its status.
 """
 
 import _socket  # socket: 7 ms
@@ -15,9 +18,11 @@ from fusermount_py.helper.errors import HelperError, KernelError
 from fusermount_py.helper.protocol import DEVICE_MESSAGE, encode_report, encode_status
 
 _SEND_FLAGS = _socket.MSG_DONTWAIT | _socket.MSG_NOSIGNAL
-_GONE = select.POLLHUP | select.POLLRDHUP | select.POLLERR
+_GONE = select.POLLHUP | select.POLLERR
+_SAYS_NO_MORE = _GONE | select.POLLRDHUP
 _KINDS = (_socket.SOCK_STREAM, _socket.SOCK_SEQPACKET)
 _INT_BYTES = 4
+_MOMENT = 0.01  # seconds
 
 
 class ClientGone(KernelError):
@@ -30,10 +35,11 @@ class ClientGone(KernelError):
 class Comm:
     """Our end of the caller's Unix socket pair. ``owes_status``: the client waits for one now."""
 
-    __slots__ = ("_socket", "descriptor", "owes_status")
+    __slots__ = ("_listens_for", "_socket", "descriptor", "owes_status")
 
     def __init__(self, connected: _socket.socket, descriptor: int) -> None:
         self._socket = connected
+        self._listens_for = select.POLLIN | select.POLLRDHUP
         self.descriptor = descriptor
         self.owes_status = False
 
@@ -86,7 +92,7 @@ class Comm:
             # A SOCK_SEQPACKET peer may send empty messages: no data is not yet end of file.
             if events & select.POLLIN and self._receive(1):
                 return
-            if events & _GONE:
+            if events & _SAYS_NO_MORE:
                 raise ClientGone("proceed")
         raise KernelError(
             f"no proceed signal from the file system within {seconds:g} seconds",
@@ -106,13 +112,13 @@ class Comm:
                 return True
             if events & _GONE:
                 raise ClientGone("create")
-            self._receive(1 << 16)
+            self._drop(events)
         return False
 
     def wait_for_hangup(self) -> None:
         """The guard's wait, the only one without a clock: until the other end is closed."""
-        while not self._poll(None, None) & _GONE:
-            self._receive(1 << 16)
+        while not (events := self._poll(None, None)) & _GONE:
+            self._drop(events)
 
     def _poll(self, other: int | None, deadline: float | None) -> int:
         """
@@ -124,16 +130,26 @@ class Comm:
         if remaining is not None and remaining <= 0:
             return 0
         poll = select.poll()
-        poll.register(self.descriptor, select.POLLIN | select.POLLRDHUP)
+        poll.register(self.descriptor, self._listens_for)
         if other is not None:
             poll.register(other, select.POLLIN)
         ready = dict(poll.poll(None if remaining is None else remaining * 1000))
         return -1 if other in ready else ready.get(self.descriptor, 0)
 
+    def _drop(self, events: int) -> None:
+        """Take what is there to read, or poll would say at once, again and again, that it is."""
+        if events & select.POLLRDHUP:
+            self._listens_for = 0  # the end of file stays readable; hang-up is told unasked
+        else:
+            self._receive(1 << 16)
+
     def _receive(self, size: int) -> bytes:
         try:
             return self._socket.recv(size, _socket.MSG_DONTWAIT)
         except OSError:
+            # A byte out of band, which poll shows and recv drops: no word of the protocol. Were it
+            # anything that stays, we would still not spin.
+            time.sleep(_MOMENT)
             return b""
 
 
