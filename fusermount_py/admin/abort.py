@@ -8,6 +8,7 @@ import click
 
 from fusermount_py.admin import connections, screen, selection, users
 from fusermount_py.admin.fuse_mount import FuseMount
+from fusermount_py.admin.same_mount import is_still_there
 
 
 @click.command()
@@ -27,15 +28,16 @@ def abort(*, target: str, yes: bool, as_json: bool) -> None:
     offer_fusectl()
     mounts = _mounts_of(target)
     connection = mounts[0].connection if mounts else int(target)
-    waiting = connections.waiting(connection)
-    if not as_json:
-        _show(connection, mounts, waiting)
-    if not yes:
-        if not sys.stdin.isatty():
-            raise click.UsageError("there is no terminal to ask on: give --yes to abort")
-        click.confirm("Abort it?", abort=True, err=True)
     try:
-        connections.abort(connection)
+        with connections.Held(connection) as held:
+            if not all(is_still_there(mount.entry) for mount in mounts):
+                raise click.ClickException(f"{screen.printable(target)} has gone just now")
+            waiting = connections.waiting(connection)
+            if not as_json:
+                _show(connection, mounts, waiting)
+            if not yes:
+                _ask()
+            held.abort()
     except OSError as error:
         raise click.ClickException(
             f"connection {connection} was not aborted: {error.strerror}{_hint(mounts)}"
@@ -45,6 +47,12 @@ def abort(*, target: str, yes: bool, as_json: bool) -> None:
         screen.print_json({"connection": connection, "mountpoints": paths, "waiting": waiting})
     else:
         click.echo(f"Connection {connection} is aborted.")
+
+
+def _ask() -> None:
+    if not sys.stdin.isatty():
+        raise click.UsageError("there is no terminal to ask on: give --yes to abort")
+    click.confirm("Abort it?", abort=True, err=True)
 
 
 def _mounts_of(target: str) -> list[FuseMount]:

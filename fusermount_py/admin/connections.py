@@ -7,6 +7,7 @@ this is unknown.
 """
 
 import os
+from typing import Self
 
 DIRECTORY = "/sys/fs/fuse/connections"
 HOW_TO_MOUNT = f"mount -t fusectl fusectl {DIRECTORY}"
@@ -41,7 +42,23 @@ def waiting(connection: int) -> int | None:
         return None
 
 
-def abort(connection: int) -> None:
-    """End the connection: every request fails, the mount is dead. OSError if we may not."""
-    with open(f"{DIRECTORY}/{connection}/abort", "w", encoding="ascii") as file:
-        file.write("1")
+class Held:
+    """
+    A connection that may be aborted, held by what stood under its number. OSError if we may not.
+
+    The number goes to the next connection, another user's say, as soon as this one has ended; what
+    is held then means nothing any more. So hold it first, and look at its mounts then.
+    """
+
+    def __init__(self, connection: int) -> None:
+        self._abort = os.open(f"{DIRECTORY}/{connection}/abort", os.O_WRONLY | os.O_CLOEXEC)
+
+    def abort(self) -> None:
+        """End it: every request fails, the mount is dead; nothing if it has ended."""
+        os.write(self._abort, b"1")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        os.close(self._abort)

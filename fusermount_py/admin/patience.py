@@ -2,7 +2,8 @@
 Reading with a clock what may never come.
 
 Most files of /proc/PID take locks that the process may hold while it waits, for a hung mount say;
-ps then hangs. So they are read in a thread that is left behind when it takes too long.
+ps then hangs. So they are read in a thread that is left behind when it takes too long. A wait for
+such a lock ends with us; one for a FUSE server does not, and is for `apart`.
 """
 
 import threading

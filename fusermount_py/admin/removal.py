@@ -1,19 +1,26 @@
-"""Taking mounts down: through the helper, or, for root, exactly the mount that was found dead."""
+"""
+Taking mounts down: through the helper, or, for root, exactly the mount that was judged.
+
+Whoever owns the directory above may exchange what stands in it, from a mount namespace that is
+older than the mounts; and the number of a mount that has gone is the next one's. Root's way is
+therefore a descriptor, compared with all that the table has said, and never a name.
+"""
 
 import errno
 import os
 import subprocess
 from dataclasses import dataclass
 
-from fusermount_py.admin import aside
-from fusermount_py.admin.patience import in_time
+from fusermount_py.admin import aside, users_of_mount
+from fusermount_py.admin.same_mount import is_still_there
 from fusermount_py.admin.states import ALIVE, DEAD, HUNG, UNKNOWN
 from fusermount_py.admin.which_helper import which_helper
-from fusermount_py.helper.kernel import mount_table, syscalls
-from fusermount_py.helper.kernel.constants import MNT_DETACH
+from fusermount_py.helper import utab_record
+from fusermount_py.helper.kernel import mount_table, utab
 from fusermount_py.helper.mount_entry import MountEntry
 
 _HELPER_SECONDS = 10.0
+_TABLE_SECONDS = 4.0  # for util-linux's table, whose lock anybody may hold
 _REASONS = {
     ALIVE: "{} answers: it is not dead",
     HUNG: "{} does not answer: it may be hung, but is not dead",
@@ -32,48 +39,40 @@ class Failure:
 
 def unmount(entry: MountEntry, *, lazy: bool) -> Failure | None:
     """
-    Let the helper unmount this mount, as this user. None if it did.
+    Let the helper unmount this mount, as this user; root takes it itself. None if it is gone.
 
-    From root it takes what is on top at a path, whosever that is. So root starts it in the parent
-    directory, held open, which the mount's owner cannot swap for a link to another's meanwhile.
+    A descriptor of a mount is a use of it, so that the kernel would call each mount busy: whether
+    root's is, /proc must say, and then it is detached.
     """
-    words = ["--unmount", *(["--lazy"] if lazy else []), "--"]
     if os.getuid() != 0:
+        words = ["--unmount", *(["--lazy"] if lazy else []), "--"]
         return _run_helper(*words, entry.mountpoint)
-    parent, name = os.path.split(entry.mountpoint)
+    if not lazy and users_of_mount.is_used(entry):
+        busy = os.strerror(errno.EBUSY)
+        return Failure(f"failed to unmount {entry.mountpoint}: {busy}", is_busy=True)
     try:
-        directory = in_time(lambda: os.open(parent, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC))
+        answer = aside.take(entry)
     except OSError as error:
-        return Failure(f"{parent} cannot be reached: {error.strerror or 'it does not answer'}")
-    try:
-        if not _is_on_top(entry, directory, name):
-            return Failure(_REASONS[UNKNOWN].format(entry.mountpoint))
-        return _run_helper(*words, name, folder=f"/proc/self/fd/{directory}")
-    finally:
-        os.close(directory)
-
-
-def _is_on_top(entry: MountEntry, directory: int, name: str) -> bool:
-    try:
-        mount = os.open(name, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=directory)
-    except OSError:
-        return False
-    try:
-        return mount_table.mount_id(mount) == entry.id
-    finally:
-        os.close(mount)
+        reason = error.strerror or "it does not answer"
+        return Failure(f"{entry.mountpoint} cannot be reached: {reason}")
+    if answer != aside.TAKEN:
+        return Failure(_REASONS[UNKNOWN].format(entry.mountpoint))
+    _forget(entry)
+    return None
 
 
 def take_dead(entry: MountEntry) -> Failure | None:
     """
     Unmount this very mount if it is still there and dead; None if it is gone afterwards.
 
-    Root takes it by a descriptor. Another user's goes through the helper, which knows the mount by
-    its number and asks it once more; a helper without that verb is told the path.
+    Another user's than root goes through the helper, which knows the mount by its number and asks
+    it once more; a helper without that verb is told the path.
     """
     failure = None
     if os.getuid() == 0:
-        answer = aside.ask(entry, then=_detach)
+        answer = aside.take_dead(entry)
+        if answer == aside.TAKEN:
+            _forget(entry)
     else:
         answer = aside.ask(entry)
         if answer == DEAD:
@@ -81,35 +80,42 @@ def take_dead(entry: MountEntry) -> Failure | None:
             failure = _run_helper("--unmount", "--lazy", exact, "--", entry.mountpoint)
             if failure is not None and "dead-mount" in failure.sentence:
                 failure = unmount(entry, lazy=True)
-    if all(entry.id != other.id for other in mount_table.entries()):
+    if not is_still_there(entry):
         return None
     reason = _REASONS.get(answer, "{} is still mounted")
     return failure or Failure(reason.format(entry.mountpoint))
 
 
-def _detach(mount: int) -> str:
-    syscalls.umount2(f"/proc/self/fd/{mount}".encode(), MNT_DETACH)
-    return aside.TAKEN
+def _forget(entry: MountEntry) -> None:
+    """Its record in util-linux's table goes as well, as when the helper has taken it."""
+    try:
+        records = map(utab_record.parse, reversed(utab.lines()))
+    except OSError:
+        return  # there is no such table
+    last = next((record for record in records if record.target == entry.mountpoint), None)
+    if utab_record.is_left_by(last, entry, mount_table.entries()):
+        utab.erase(entry.mountpoint, _TABLE_SECONDS)
 
 
-def _run_helper(*arguments: str, folder: str | None = None) -> Failure | None:
+def _run_helper(*arguments: str) -> Failure | None:
     try:
         program, *words = which_helper()
-        result = subprocess.run(  # noqa: S603  # the helper on PATH, as libfuse would start it
+        process = subprocess.Popen(  # noqa: S603  # the helper on PATH, as libfuse would start it
             [*words, *arguments],
             executable=program,
-            cwd=folder,
             stdin=subprocess.DEVNULL,
-            capture_output=True,
-            timeout=_HELPER_SECONDS,
-            check=False,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
         )
+        _, stderr = process.communicate(timeout=_HELPER_SECONDS)
     except subprocess.TimeoutExpired:
+        # Not waited for: where it waits for a server, SIGKILL does not end it.
+        process.kill()
         return Failure(f"the helper did not come back within {_HELPER_SECONDS:g} seconds")
     except OSError as error:
         return Failure(str(error))
-    if result.returncode == 0:
+    if process.returncode == 0:
         return None
-    sentence = os.fsdecode(result.stderr).partition("\n")[0].partition(": ")[2]
+    sentence = os.fsdecode(stderr).partition("\n")[0].partition(": ")[2]
     is_busy = sentence.endswith(os.strerror(errno.EBUSY))
     return Failure(sentence or "the helper failed without a word", is_busy)

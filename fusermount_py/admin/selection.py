@@ -13,6 +13,7 @@ from click.shell_completion import CompletionItem
 
 from fusermount_py.admin import screen, users
 from fusermount_py.admin.fuse_mount import FuseMount, fuse_entries, read_all
+from fusermount_py.admin.same_mount import is_of_this_namespace
 from fusermount_py.helper.kernel import mount_table
 from fusermount_py.helper.mount_entry import MountEntry
 
@@ -33,6 +34,7 @@ user_option = click.option(
 
 def find(words: tuple[str, ...]) -> list[FuseMount]:
     """The mounts named by paths and connection numbers, the topmost first; or NoSuchMount."""
+    _check_working_directory(words)
     table = mount_table.entries()
     mounts = read_all()
     found: dict[int, FuseMount] = {}
@@ -46,6 +48,15 @@ def find(words: tuple[str, ...]) -> list[FuseMount]:
             named = [mount for mount in named if not mount.is_covered] or named[-1:]
         found.update((mount.entry.id, mount) for mount in named)
     return sorted(found.values(), key=mounts.index, reverse=True)
+
+
+def _check_working_directory(words: tuple[str, ...]) -> None:
+    """Elsewhere, the same names are those of other mounts than ours."""
+    are_relative = any(not word.startswith("/") and not word.isdecimal() for word in words)
+    if are_relative and not is_of_this_namespace("."):
+        raise NoSuchMount(
+            "the working directory lies outside of this mount namespace: give whole paths"
+        )
 
 
 def _is_named(mount: FuseMount, word: str) -> bool:

@@ -15,6 +15,7 @@ from fusermount_py.admin import (
 )
 from fusermount_py.admin.abort import offer_fusectl
 from fusermount_py.admin.fuse_mount import FuseMount, read_all
+from fusermount_py.admin.same_mount import is_still_there
 from fusermount_py.admin.states import DEAD
 from fusermount_py.helper.kernel import mount_table
 
@@ -83,7 +84,9 @@ def _unmount(mount: FuseMount, *, lazy: bool, force: bool) -> list[str]:
         return [f"{name} is covered by another mount: unmount that one first"]
     if force:
         try:
-            connections.abort(mount.connection)
+            with connections.Held(mount.connection) as held:
+                if is_still_there(mount.entry):
+                    held.abort()
         except OSError as error:
             return [f"connection {mount.connection} of {name} was not aborted: {error.strerror}"]
     failure = removal.unmount(mount.entry, lazy=lazy)

@@ -3,15 +3,18 @@ Who keeps a mount busy, from /proc alone.
 
     an open file      /proc/PID/fdinfo/N says the mount it was opened through
     working, root directory and program: the text of the link says the path
+    a mapped file     /proc/PID/maps says device and path
     a mount on it     the mount table says whose child it is
 """
 
 import os
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
 
 from fusermount_py.admin import processes
 from fusermount_py.admin.patience import in_time
+from fusermount_py.helper.kernel import mount_table
 from fusermount_py.helper.mount_entry import MountEntry
 
 _LINKS = (
@@ -31,16 +34,23 @@ class User:
 
 
 def find(entry: MountEntry) -> list[User]:
-    """Those that we may see; a file that is only mapped into memory is not found."""
-    found = []
+    """Those that we may see; what the kernel itself uses, for a loop device say, is not found."""
+    return list(_users(entry))
+
+
+def is_used(entry: MountEntry) -> bool:
+    """Whether anybody is found, or something is mounted on it."""
+    return bool(mounts_on(entry, mount_table.entries())) or next(_users(entry), None) is not None
+
+
+def _users(entry: MountEntry) -> Iterator[User]:
     for pid in processes.pids():
         try:
             user = in_time(partial(_user, pid, entry))
         except OSError:
             continue  # it has ended, or does not let itself be looked at
         if user is not None:
-            found.append(user)
-    return found
+            yield user
 
 
 def _user(pid: int, entry: MountEntry) -> User | None:
@@ -65,9 +75,22 @@ def _use(pid: int, entry: MountEntry) -> str:
         for info, target in processes.open_files(pid):
             if _lies_in(target, entry.mountpoint) and _mount_id(info) == entry.id:
                 return f"has {target} open"
+        if _is_mapped(pid, entry):
+            return "has a file of it mapped"
     except OSError:
         pass  # not ours to see
     return ""
+
+
+def _is_mapped(pid: int, entry: MountEntry) -> bool:
+    """Lines of proc_pid_maps(5): addresses, permissions, offset, device, inode, path."""
+    major, _, minor = entry.device.partition(":")
+    device = f" {int(major):02x}:{int(minor):02x} "
+    text = processes.text_of(f"/proc/{pid}/maps")
+    return device in text and any(
+        device in line and _lies_in("/" + line.partition("/")[2], entry.mountpoint)
+        for line in text.splitlines()
+    )
 
 
 def _lies_in(path: str, mountpoint: str) -> bool:

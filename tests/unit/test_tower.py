@@ -38,11 +38,14 @@ FOR_CLIENTS = FORMATS | {
     "fusermount_py.helper.kernel.constants",
     "fusermount_py.helper.kernel.mount_table",
 }
-# The admin's command knows the helper's words and rules as well, and root itself may unmount.
+# The admin's command knows the helper's words and rules as well, and root itself may unmount, which
+# takes a mount's record with it.
 FOR_ADMIN = FOR_CLIENTS | {
     "fusermount_py.helper.fuse_conf",
     "fusermount_py.helper.request",
+    "fusermount_py.helper.utab_record",
     "fusermount_py.helper.kernel.syscalls",
+    "fusermount_py.helper.kernel.utab",
 }
 
 
