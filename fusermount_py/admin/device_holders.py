@@ -5,6 +5,7 @@ Who holds which FUSE device: the servers.
 """
 
 import os
+import re
 from collections import defaultdict
 from dataclasses import dataclass, field
 from functools import partial
@@ -14,6 +15,7 @@ from fusermount_py.admin.patience import in_time
 from fusermount_py.admin.processes import Process
 
 _INITIAL_PID_NAMESPACE = 0xEFFFFFFC  # include/linux/proc_ns.h: PROC_PID_INIT_INO
+_CONNECTION = re.compile(r"^fuse_connection:\s*(\d{1,9})$", re.MULTILINE | re.ASCII)
 _IDENTIFYING_RELEASE = (6, 18)  # from here on fdinfo names the connection of a device
 
 
@@ -92,8 +94,8 @@ def _devices_of(pid: int) -> set[int | None]:
             text = processes.text_of(info)
             # A regular file that is called so has another kind of fdinfo and other flags, but only
             # a device's says its connection; before 6.18 its folder must do.
-            if "fuse_connection:" in text:
-                found.add(int(text.partition("fuse_connection:")[2].split()[0]))
+            if connection := _CONNECTION.search(text):
+                found.add(int(connection[1]))
             elif name.startswith("/dev/"):
                 found.add(None)
     return found

@@ -19,6 +19,7 @@ from fusermount_py.helper.mount_entry import MountEntry
 from fusermount_py.helper.request import MountRequest
 
 _PROGRAM = "guard"
+_DIGITS = 9  # anybody may call a program guard, and give it words
 _WORDS = 6  # guard HELPER ARGV0 COMMFD MOUNT_ID MOUNTPOINT
 
 
@@ -50,7 +51,7 @@ def _of_ours(process: Process) -> Guard | None:
     if process.command != _PROGRAM:
         return None
     words = [os.fsdecode(word) for word in processes.command_line(process.pid)]
-    if len(words) != _WORDS or not words[3].isdecimal():
+    if len(words) != _WORDS or not words[3].isdecimal() or len(words[3]) > _DIGITS:
         return None
     return Guard(process, words[5], int(words[3]))
 

@@ -7,7 +7,6 @@ Programs that start the helper by its full path, as libfuse does, pass that fold
 over the helper's path can stop them: that is --private, for root.
 """
 
-import json
 import os
 import select
 import shlex
@@ -22,13 +21,16 @@ from collections.abc import Iterator
 
 import click
 
-from fusermount_py.admin import relay, selection
+from fusermount_py.admin import relay, relayed, screen, selection, users
+from fusermount_py.admin.relayed import Event
 from fusermount_py.admin.story import Story
 from fusermount_py.admin.which_helper import which_helper
 
 _NAMES = ("fusermount3", "fusermount")
 _EVENT_BYTES = 1 << 18  # what a relay passes on at once, in hexadecimal, and more
-_CREDENTIALS = struct.Struct("3i")  # struct ucred: pid, uid, gid
+_CREDENTIALS = struct.Struct("=iII")  # struct ucred: pid, uid, gid
+_MOST_BYTES = 1 << 24  # of events: the traced user says how many there are, and we keep them
+_LAST_SECONDS = 1.0  # for what was sent before the command ended; a user may send on for ever
 # $1 the folder, $2 the helper; the rest is the command. What is bound over a path is seen by the
 # command alone, and so is what it mounts.
 _PRIVATELY = """
@@ -99,9 +101,19 @@ def _prepare(folder: str, real: str) -> socket.socket:
 
 
 def _as_user(user: int | None) -> list[str]:
+    """As a login would: with the user's own groups and no others."""
     if user is None:
         return []
-    return ["setpriv", f"--reuid={user}", f"--regid={user}", "--clear-groups", "--"]
+    account = users.account_of(user)
+    groups = ",".join(map(str, account.groups))
+    return [
+        "setpriv",
+        f"--reuid={account.uid}",
+        f"--regid={account.gid}",
+        f"--groups={groups}" if groups else "--clear-groups",
+        "--inh-caps=-all",
+        "--",
+    ]
 
 
 def _run(
@@ -118,28 +130,45 @@ def _run(
     except OSError as error:
         raise click.ClickException(f"{words[0]}: {error.strerror}") from error
     story = Story(start, as_json=as_json)
-    for uid, event in _listen(process, events):
-        if uid in tellers:
-            story.tell(json.loads(event))
+    for event in _listen(process, events, tellers):
+        story.tell(event)
     story.end(process.returncode)
     return process.returncode if process.returncode >= 0 else 128 - process.returncode
 
 
 def _listen(
-    process: "subprocess.Popen[bytes]", events: socket.socket
-) -> Iterator[tuple[int, bytes]]:
-    """Every event, and whose it is, until the command has ended and nothing is left to read."""
+    process: "subprocess.Popen[bytes]", events: socket.socket, tellers: set[int | None]
+) -> Iterator[Event]:
+    """Every event of theirs, until the command has ended and nothing is left to read."""
     end = os.pidfd_open(process.pid)
     poll = select.poll()
     poll.register(events, select.POLLIN)
     poll.register(end, select.POLLIN)
+    kept = 0
+    deadline = None
     while True:
         ready = {descriptor for descriptor, _ in poll.poll()}
-        if events.fileno() in ready:
-            space = socket.CMSG_SPACE(_CREDENTIALS.size)
-            event, control, _, _ = events.recvmsg(_EVENT_BYTES, space)
-            yield _CREDENTIALS.unpack(control[0][2])[1], event
-        elif end in ready:
+        if end in ready and deadline is None:
             process.wait()
+            deadline = time.monotonic() + _LAST_SECONDS
+        if events.fileno() not in ready or (deadline is not None and time.monotonic() > deadline):
             os.close(end)
             return
+        datagram, pid, uid = _receive(events)
+        event = relayed.parse(datagram, pid) if uid in tellers else None
+        if event is not None and kept < _MOST_BYTES:
+            kept += len(datagram)
+            yield event
+            if kept >= _MOST_BYTES:
+                screen.complain("that is as much as is told")
+
+
+def _receive(events: socket.socket) -> tuple[bytes, int, int]:
+    """A datagram, and pid and uid of its sender by the kernel's word."""
+    space = socket.CMSG_SPACE(_CREDENTIALS.size)
+    datagram, control, _, _ = events.recvmsg(_EVENT_BYTES, space)
+    for level, kind, content in control:
+        if (level, kind) == (socket.SOL_SOCKET, socket.SCM_CREDENTIALS):
+            pid, uid, _ = _CREDENTIALS.unpack(content)
+            return datagram, pid, uid
+    return b"", 0, -1

@@ -1,10 +1,12 @@
 """Guards of auto_unmount: no mount is being made there, and they know their server."""
 
 import platform
+import subprocess
 from pathlib import Path
 
 import pytest
 
+from fusermount_py.admin import guards
 from support.admin import Admin
 from support.flows import until
 from support.program import Program, Running
@@ -65,3 +67,20 @@ def test_an_older_kernels_server_is_known_by_its_guard(
 
     expected = [([server], "alive") for server in servers]
     until(lambda: expected == [seen(each) for each in mountpoints], "helpers become guards")
+
+
+def test_who_only_calls_itself_guard_is_none(caller: User, home: Path) -> None:
+    """
+    Everybody may, with words of their own, and root looks at them all.
+    """
+    program = home / "guard"
+    waits = b"#include <unistd.h>\nint main(void) { return pause(); }"
+    subprocess.run(["gcc", "-x", "c", "-o", str(program), "-"], input=waits, check=True)
+    words = ["guard", "x", "x", "9" * 5000, "1", "/mnt"]
+    with subprocess.Popen(words, executable=program, user=caller.uid) as process:
+        try:
+            found = list(guards.read_all([]))
+        finally:
+            process.kill()
+
+    assert process.pid not in [guard.process.pid for guard in found]
