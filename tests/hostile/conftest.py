@@ -2,10 +2,12 @@
 
 import shutil
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 
 from support.faults import injected
+from support.held import Held
 from support.program import Program
 from support.weakened import Change, Target, weaken
 
@@ -33,6 +35,20 @@ def target(
     """Of a test that is marked with `against(...)`."""
     changes: tuple[Change, ...] = request.param
     return Target(weakened(*changes) if changes else ours, is_weak=bool(changes))
+
+
+@pytest.fixture
+def held(nothing_left: None) -> Iterator[Callable[..., Held]]:
+    """Makes helpers that are held at a system call: see support/held.py."""
+    made = []
+
+    def hold(*words: Any, **how: Any) -> Held:
+        made.append(Held(*words, **how))
+        return made[-1]
+
+    yield hold
+    for program in made:
+        program.clean_up()
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -7,6 +7,7 @@ itself, in a field of its own, whose process has sent each.
 
 import os
 import resource
+import signal
 import socket
 import stat
 from collections.abc import Callable, Iterator
@@ -15,7 +16,9 @@ from pathlib import Path
 import pytest
 
 from support import kernel, machine
-from support.mount_table import mounts_at
+from support.flows import until
+from support.held import Held
+from support.mount_table import mount_at, mounts_at
 from support.program import Program
 from support.users import ROOT, User
 from support.weakened import Change
@@ -71,6 +74,45 @@ def test_a_mount_and_its_end_are_one_line_each(
     assert f'{who} mount {place} type="fuse.x" source="demo" result="granted"' == mounted.decode()
     assert unmounted.startswith(f'{who} unmount {place} type="fuse'.encode())
     assert unmounted.endswith(b' result="granted"')
+
+
+DEEDS: dict[str, tuple[str, ...]] = {
+    "mount": (),
+    "plain unmount": ("-u",),
+    "lazy unmount": ("-u", "-z"),
+    "dead mount": ("-u", "-z", "-q", "--dead-mount=ID"),
+}
+
+
+@pytest.mark.parametrize("words", DEEDS.values(), ids=DEEDS)
+def test_a_helper_that_is_killed_after_the_deed_has_left_its_line(
+    ours: Program,
+    held: Callable[..., Held],
+    caller: User,
+    mountpoint: Path,
+    log: socket.socket,
+    words: tuple[str, ...],
+) -> None:
+    """
+    All its ids are the caller's, who may kill it at any instant: between the deed and its line.
+    """
+    if words:
+        mounted = ours.mount(mountpoint, user=caller)
+        assert mounted.device is not None
+        mounted.device.close()
+        identity = str(mount_at(mountpoint).mount_id)
+        words = tuple(word.replace("ID", identity) for word in words)
+        lines(log)
+    running = held(ours, "move_mount", "umount2", after=True).start(
+        *words, "--", mountpoint, user=caller
+    )
+    until(lambda: bool(mounts_at(mountpoint)) != bool(words), "the deed is done")
+
+    caller.call(os.kill, running.process.pid, signal.SIGKILL)
+    running.wait()
+
+    (line,) = lines(log)
+    assert line.endswith(b'result="granted"')
 
 
 def test_a_refusal_is_a_line_with_its_sentence(

@@ -17,6 +17,14 @@ RENAME_EXCHANGE = 2
 AT_FDCWD = -100
 
 
+def exchange(one: Path, other: Path) -> None:
+    """Let the two names change places, once."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    names = os.fsencode(one), os.fsencode(other)
+    if libc.renameat2(AT_FDCWD, names[0], AT_FDCWD, names[1], RENAME_EXCHANGE) < 0:
+        raise OSError(ctypes.get_errno(), "renameat2", one, None, other)
+
+
 class Swapper:
     """
     While the block runs, a process of `user` exchanges `one` and `other` without end.

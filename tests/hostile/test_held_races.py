@@ -1,0 +1,165 @@
+"""
+Races that an attacker wins by luck, without the luck: the helper is held at the very call.
+
+Each defence is taken out by tests/mutants, where these attacks must win.
+"""
+
+import os
+import signal
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from support import kernel
+from support.flows import until
+from support.held import Held, until_at
+from support.mount_table import mount_at, mounts, mounts_at
+from support.program import Program
+from support.swapper import exchange
+from support.users import User
+
+Hold = Callable[..., Held]
+EACH_WAY = pytest.mark.parametrize("options", [(), ("-z",)], ids=["plain", "lazy"])
+EACH_KIND = pytest.mark.parametrize("kind", ["link", "directory"])
+
+
+@pytest.fixture
+def parent(home: Path, caller: User) -> Path:
+    """A directory of the caller's with a mountpoint in it."""
+    return make_place(home / "parent", caller)
+
+
+@pytest.fixture
+def victim(ours: Program, home: Path, another_user: User, parent: Path) -> int:
+    """Another user's mount, below a directory that the caller may rename: its id."""
+    place = make_place(home / "beside", another_user)
+    assert 0 == ours.mount(place / "mountpoint", user=another_user).exit_status
+    (home / "link").symlink_to(place)
+    return mount_at(place / "mountpoint").mount_id
+
+
+def make_place(folder: Path, user: User) -> Path:
+    (folder / "mountpoint").mkdir(parents=True)
+    os.chown(folder / "mountpoint", user.uid, user.gid)
+    return folder
+
+
+def beside(parent: Path, kind: str) -> Path:
+    """What changes places with the parent: a symlink to the victim's folder, or that folder."""
+    return parent.with_name("link" if kind == "link" else "beside")
+
+
+def mount_ids() -> set[int]:
+    return {entry.mount_id for entry in mounts()}
+
+
+@EACH_KIND
+def test_what_is_taken_back_is_what_was_attached(
+    ours: Program, held: Hold, caller: User, parent: Path, victim: int, kind: str
+) -> None:
+    """
+    Libfuse #1607: a mount that cannot be delivered is undone; by name, it would be another's.
+    """
+    before = mount_ids()
+    running = held(ours, "umount2").start("--", parent / "mountpoint", user=caller)
+    running.comm.close()
+    until_at(running, "umount2")
+
+    exchange(parent, beside(parent, kind))
+
+    assert 1 == running.wait().exit_status
+    assert before == mount_ids()
+
+
+@EACH_KIND
+@EACH_WAY
+def test_what_is_taken_is_what_was_judged(
+    ours: Program,
+    held: Hold,
+    caller: User,
+    parent: Path,
+    victim: int,
+    kind: str,
+    options: tuple[str, ...],
+) -> None:
+    """
+    CVE-2010-3879: else any user takes away another's mount, and what its files guard lies open.
+    """
+    before = mount_ids()
+    ours.mount(parent / "mountpoint", user=caller)
+    running = held(ours, "umount2").start(
+        "-u", *options, "--", parent / "mountpoint", user=caller, comm=None
+    )
+    until_at(running, "umount2")
+
+    exchange(parent, beside(parent, kind))
+
+    assert 0 == running.wait().exit_status
+    assert before == mount_ids()
+
+
+@pytest.fixture
+def older_namespace(caller: User, parent: Path) -> Iterator[int]:
+    """A process of the caller's to whom nothing is mounted there: it exchanges on a signal."""
+    ready, telling = os.pipe()
+    child = os.fork()
+    if child == 0:
+        try:
+            signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGUSR1])
+            caller.become()
+            kernel.unshare(kernel.CLONE_NEWUSER | kernel.CLONE_NEWNS)
+            os.write(telling, b"!")
+            signal.sigwait([signal.SIGUSR1])
+            exchange(parent / "mountpoint", parent / "link")
+        finally:
+            os._exit(0)
+    assert b"!" == os.read(ready, 1)
+    os.close(ready)
+    os.close(telling)
+    yield child
+    os.waitpid(child, 0)
+
+
+@EACH_WAY
+def test_a_mountpoint_that_becomes_a_symlink_is_not_followed(
+    ours: Program,
+    held: Hold,
+    caller: User,
+    parent: Path,
+    older_namespace: int,
+    victim: int,
+    options: tuple[str, ...],
+) -> None:
+    """
+    A mountpoint can be renamed from a mount namespace that does not have the mount.
+    """
+    os.chown(parent, caller.uid, caller.gid)
+    (parent / "link").symlink_to(parent.parent / "beside" / "mountpoint")
+    ours.mount(parent / "mountpoint", user=caller)
+    running = held(ours, "umount2").start(
+        "-u", *options, "--", parent / "mountpoint", user=caller, comm=None
+    )
+    until_at(running, "umount2")
+
+    os.kill(older_namespace, signal.SIGUSR1)
+    # To Path.is_symlink() the caller's mount is closed, even for root.
+    until(lambda: os.path.islink(parent / "mountpoint"), "the names have changed places")
+
+    running.wait()
+    assert victim in mount_ids()
+
+
+def test_no_signal_comes_between_attaching_and_telling(
+    ours: Program, held: Hold, caller: User, mountpoint: Path
+) -> None:
+    """
+    Ctrl-C reaches a starting server and its helper alike: a mount would stay that nobody serves.
+    """
+    running = held(ours, "move_mount", after=True).start("--", mountpoint, user=caller)
+    until(lambda: mounts_at(mountpoint), "the mount is attached")
+
+    caller.call(os.kill, running.process.pid, signal.SIGTERM)
+
+    assert running.receive_device()
+    assert 0 == running.wait().exit_status
