@@ -134,13 +134,13 @@ def test_the_limit_on_a_users_processes_stays(
     It bounds how many helpers one user can have waiting for a proceed byte.
     """
     running = ours.start_sync_init(
-        mountpoint, user=caller, preexec_fn=limited(resource.RLIMIT_NPROC, 77, 77)
+        mountpoint, user=caller, preexec_fn=limited(resource.RLIMIT_NPROC, 77, 78)
     )
     running.receive_device()
 
     limits = Path(f"/proc/{running.process.pid}/limits").read_text(encoding="ascii")
     (processes,) = [line for line in limits.splitlines() if line.startswith("Max processes")]
-    assert ["77", "77"] == processes.split()[2:4]
+    assert ["77", "78"] == processes.split()[2:4]
 
 
 @pytest.mark.parametrize("flow", [classic, sync_init])

@@ -189,6 +189,9 @@ def test_a_path_may_be_longer_than_a_page(
     if depth == 10:
         assert (0, b"") == (result.exit_status, result.stderr)
         assert mount_at(mountpoint)
+        # Its path is compared, whole, with what the mount table says of it.
+        assert SUCCESS == ours.unmount(mountpoint, user=caller)
+        assert [] == mounts_below(home)
     else:
         assert said("bad mount point mountpoint: File name too long") == result.stderr
         assert [] == mounts_below(home)
