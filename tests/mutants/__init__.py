@@ -1,0 +1,1 @@
+"""Each defence taken out, one at a time: make -C packaging mutants."""
