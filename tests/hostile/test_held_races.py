@@ -15,7 +15,7 @@ from support import kernel
 from support.flows import until
 from support.held import Held, until_at
 from support.mount_table import mount_at, mounts, mounts_at
-from support.program import Program
+from support.program import Program, Running
 from support.swapper import exchange
 from support.users import User
 
@@ -73,7 +73,11 @@ def test_what_is_taken_back_is_what_was_attached(
 
 
 @EACH_KIND
-@EACH_WAY
+@pytest.mark.parametrize(
+    "options",
+    [(), ("-z",), ("-z", "--dead-mount=ID")],
+    ids=["plain", "lazy", "dead"],
+)
 def test_what_is_taken_is_what_was_judged(
     ours: Program,
     held: Hold,
@@ -87,9 +91,13 @@ def test_what_is_taken_is_what_was_judged(
     CVE-2010-3879: else any user takes away another's mount, and what its files guard lies open.
     """
     before = mount_ids()
-    ours.mount(parent / "mountpoint", user=caller)
+    mounted = ours.mount(parent / "mountpoint", user=caller)
+    assert mounted.device is not None
+    mounted.device.close()
+    identity = str(mount_at(parent / "mountpoint").mount_id)
+    words = [option.replace("ID", identity) for option in options]
     running = held(ours, "umount2").start(
-        "-u", *options, "--", parent / "mountpoint", user=caller, comm=None
+        "-u", *words, "--", parent / "mountpoint", user=caller, comm=None
     )
     until_at(running, "umount2")
 
@@ -97,6 +105,34 @@ def test_what_is_taken_is_what_was_judged(
 
     assert 0 == running.wait().exit_status
     assert before == mount_ids()
+
+
+def test_the_directory_that_was_found_is_the_one_that_is_looked_into(
+    ours: Program, held: Hold, caller: User, parent: Path, victim: int
+) -> None:
+    """
+    Else one's own mount is judged and another's is taken, both at the same path in turn.
+    """
+    before = mount_ids()
+    ours.mount(parent / "mountpoint", user=caller)
+    exchange(parent, parent.with_name("beside"))  # at the path stands the victim's mount
+    running = held(ours, "?readlink,?readlinkat", after=True).start(
+        "-u", "--", parent / "mountpoint", user=caller, comm=None
+    )
+    descriptors = Path(f"/proc/{running.process.pid}/fd")
+    until(lambda: str(parent) in links_in(descriptors), "the parent directory is held")
+
+    exchange(parent, parent.with_name("beside"))  # and now the caller's own
+
+    running.wait()
+    assert before <= mount_ids()
+
+
+def links_in(descriptors: Path) -> list[str]:
+    try:
+        return [os.readlink(descriptors / name) for name in os.listdir(descriptors)]
+    except OSError:
+        return []  # one of them was closed meanwhile
 
 
 @pytest.fixture
@@ -150,6 +186,10 @@ def test_a_mountpoint_that_becomes_a_symlink_is_not_followed(
     assert victim in mount_ids()
 
 
+def threads_of(running: Running) -> int:
+    return len(os.listdir(f"/proc/{running.process.pid}/task"))
+
+
 def test_no_signal_comes_between_attaching_and_telling(
     ours: Program, held: Hold, caller: User, mountpoint: Path
 ) -> None:
@@ -158,6 +198,7 @@ def test_no_signal_comes_between_attaching_and_telling(
     """
     running = held(ours, "move_mount", after=True).start("--", mountpoint, user=caller)
     until(lambda: mounts_at(mountpoint), "the mount is attached")
+    until(lambda: threads_of(running) == 1, "the thread that looked at the clock has ended")
 
     caller.call(os.kill, running.process.pid, signal.SIGTERM)
 

@@ -13,10 +13,22 @@ import datetime as dt
 import json
 import multiprocessing
 import os
+import signal
 import sys
+import tempfile
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from pathlib import Path
 
-from mutants.mutant import SOURCE, Answer, Mutant, Outcome, covers, try_mutant, try_sound
+from mutants.mutant import (
+    SOURCE,
+    Answer,
+    Mutant,
+    Outcome,
+    covers,
+    take_snapshot,
+    try_mutant,
+    try_sound,
+)  # fmt: skip
 from mutants.table import MUTANTS
 from support import kernel
 
@@ -33,13 +45,25 @@ def chosen(words: str) -> list[Mutant]:
     return [mutant for mutant in MUTANTS if words in mutant.name]
 
 
+def _begin() -> None:
+    """Whatever ends us, or the one who started us, ends our tests, too, and removes their copy."""
+    kernel.become_subreaper()
+    kernel.die_with_parent(signal.SIGTERM)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
+
+
 def run(rows: list[Mutant]) -> list[Outcome]:
     """Each row, and, beside them, once, all of their tests on sound sources."""
     outcomes = {}
     context = multiprocessing.get_context("fork")
-    with ProcessPoolExecutor(AT_A_TIME, context, kernel.become_subreaper) as pool:
-        sound = pool.submit(try_sound, {test for row in rows for test in row.tests})
-        running = {pool.submit(try_mutant, row): row for row in rows}
+    with (
+        tempfile.TemporaryDirectory(prefix="mutants-") as folder,
+        ProcessPoolExecutor(AT_A_TIME, context, _begin) as pool,
+    ):
+        sources = Path(folder, "sources")
+        take_snapshot(sources)
+        sound = pool.submit(try_sound, {test for row in rows for test in row.tests}, sources)
+        running = {pool.submit(try_mutant, row, sources): row for row in rows}
         for future in as_completed(running):
             outcome = future.result()
             outcomes[outcome.name] = outcome

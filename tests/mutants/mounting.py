@@ -6,6 +6,7 @@ from support.weakened import Change
 HELPER = "fusermount_py/helper"
 ENDINGS = "tests/kernel/test_sync_init_endings.py"
 RACES = "tests/hostile/test_held_races.py"
+SAME = "tests/kernel/test_older_kernels.py::test_a_mount_is_the_same_and_its_owner_takes_it"
 
 ROWS = (
     Mutant(
@@ -130,5 +131,10 @@ ROWS = (
             ),
         ),
         ("tests/kernel/test_names.py::test_a_symlink_to_a_mountpoint_is_none[classic]",),
+    ),
+    Mutant(
+        "a mount is its caller's",
+        (Change(f"{HELPER}/mount.py", '("group_id", str(caller.gid))', '("group_id", "0")'),),
+        (f"{SAME}[this kernel]",),
     ),
 )

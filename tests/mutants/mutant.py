@@ -57,17 +57,23 @@ class Outcome(NamedTuple):
     detail: str
 
 
-def try_mutant(mutant: Mutant) -> Outcome:
+def take_snapshot(place: Path) -> None:
+    """What rows take their copies of: someone may go on editing the sources meanwhile."""
+    shutil.copytree(SOURCE, place, ignore=IGNORED, symlinks=True)
+
+
+def try_mutant(mutant: Mutant, sources: Path) -> Outcome:
     """Take the defence out and run the row's tests."""
     begin = time.monotonic()
-    answer = run_tests((WORKS, *mutant.tests), mutant.changes, ROW_SECONDS, "-x", "--timeout=20")
-    verdict, detail = _judge(mutant, answer)
+    tests = (WORKS, *mutant.tests)
+    answer = run_tests(tests, mutant.changes, sources, ROW_SECONDS, "-x", "--timeout=20")
+    verdict, detail = judge(answer)
     return Outcome(mutant.name, verdict, time.monotonic() - begin, detail)
 
 
-def try_sound(tests: Iterable[str]) -> Answer:
+def try_sound(tests: Iterable[str], sources: Path) -> Answer:
     """The same tests on sources that nothing was taken out of: what is red there proves nothing."""
-    return run_tests(sorted({WORKS, *tests}), (), SOUND_SECONDS)
+    return run_tests(sorted({WORKS, *tests}), (), sources, SOUND_SECONDS)
 
 
 def covers(test: str, case: str) -> bool:
@@ -75,7 +81,8 @@ def covers(test: str, case: str) -> bool:
     return case == test or case.startswith((f"{test}[", f"{test}::"))
 
 
-def _judge(mutant: Mutant, answer: Answer) -> tuple[str, str]:
+def judge(answer: Answer) -> tuple[str, str]:
+    """The verdict, and what it stands on."""
     if answer.error:
         return "error", answer.error
     if WORKS not in answer.passed:
@@ -95,12 +102,12 @@ def _judge(mutant: Mutant, answer: Answer) -> tuple[str, str]:
 
 
 def run_tests(
-    tests: Iterable[str], changes: tuple[Change, ...], seconds: float, *words: str
+    tests: Iterable[str], changes: tuple[Change, ...], sources: Path, seconds: float, *words: str
 ) -> Answer:
     """In a copy of its own, which goes with all that was started in it."""
     with tempfile.TemporaryDirectory(prefix="mutant-") as folder:
         place = Path(folder, "source")
-        shutil.copytree(SOURCE, place, ignore=IGNORED, symlinks=True)
+        shutil.copytree(sources, place, symlinks=True)
         (place / ".venv").symlink_to(SOURCE / ".venv")
         try:
             for change in changes:
@@ -137,6 +144,9 @@ def _run(command: list[str | Path], place: Path, seconds: float) -> str:
         except subprocess.TimeoutExpired:
             process.kill()
             return f"not over within {seconds:g} seconds"
+        except BaseException:
+            process.kill()
+            raise
         finally:
             # Orphans of its tests, who are our children since we are their subreaper.
             for pid in leaks.children():

@@ -164,4 +164,20 @@ ROWS = (
         (Change(TRAIL, "_socket.MSG_DONTWAIT | ", ""),),
         (f"{AUDIT}::test_a_log_daemon_that_hangs_makes_nobody_wait",),
     ),
+    Mutant(
+        "a record with more than x- options stays",
+        (
+            Change(
+                RECORD,
+                'if not all(option.startswith("x-") for option in record.options.split(",")):',
+                "if 0:",
+            ),
+        ),
+        (f"{UTAB}::test_another_mounts_record_stays[more than x-]",),
+    ),
+    Mutant(
+        "a record that a lower mount has stays",
+        (Change(RECORD, "    return not any(\n", "    return True or any(\n"),),
+        (f"{UTAB}::test_a_mount_that_is_stacked_leaves_the_lower_ones_record",),
+    ),
 )

@@ -7,6 +7,7 @@ LAUNCHER = "packaging/launcher/launcher.c"
 DESCRIPTORS = "packaging/launcher/descriptors.h"
 LIMITS = "packaging/launcher/limits.h"
 FRONT = "tests/kernel/test_launcher.py"
+POWERS = "tests/hostile/test_powers.py"
 STRANGE = "test_a_strange_standard_descriptor_does_not_change_the_outcome"
 
 ROWS = (
@@ -114,13 +115,24 @@ ROWS = (
                 "if (0)\n\t\tshrink_bounding_set();",
             ),
         ),
-        (
-            "tests/hostile/test_powers.py::test_one_capability_is_permitted_and_none_in_force[proceed]",
-        ),
+        (f"{POWERS}::test_one_capability_is_permitted_and_none_in_force[proceed]",),
     ),
     Mutant(
         "a sentence that nobody reads is no death by SIGPIPE",
         (Change(LAUNCHER, "signal(SIGPIPE, SIG_IGN);", ""),),
         (f"{FRONT}::test_a_sentence_nobody_reads_is_still_exit_status_1",),
+    ),
+    Mutant(
+        "no power of root's is in the bounding set but five",
+        (Change(LIMITS, "kept = 1ULL << CAP_SYS_ADMIN", "kept = 2ULL | 1ULL << CAP_SYS_ADMIN"),),
+        (f"{POWERS}::test_one_capability_is_permitted_and_none_in_force[proceed]",),
+    ),
+    Mutant(
+        "what is no number keeps no descriptor",
+        (
+            Change(DESCRIPTORS, "if (digits && digits <= strlen", "if (digits || digits <= strlen"),
+            Change(DESCRIPTORS, " && number[digits] == '\\0')", " && number)"),
+        ),
+        (f"{FRONT}::test_what_is_no_number_keeps_no_descriptor",),
     ),
 )

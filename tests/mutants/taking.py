@@ -99,4 +99,41 @@ ROWS = (
         ),
         (f"{AUTO}::test_another_users_mount_cannot_be_guarded[guard_by_classic]",),
     ),
+    Mutant(
+        "what is judged lies in the directory that was found",
+        (
+            Change(
+                f"{HELPER}/kernel/mountpoint.py",
+                "posix.open(located.name, _O_PATH | posix.O_NOFOLLOW, dir_fd=located.directory)",
+                "posix.open(located.path, _O_PATH | posix.O_NOFOLLOW)",
+            ),
+        ),
+        (f"{RACES}::test_the_directory_that_was_found_is_the_one_that_is_looked_into",),
+    ),
+    Mutant(
+        "the topmost mount is judged",
+        (
+            Change(
+                f"{HELPER}/unmount.py",
+                "        entry = mount_table.mount_of(mount)\n    except OSError as error:\n",
+                "        every = mount_table.entries()\n"
+                "        entry = next(e for e in every if e.mountpoint == located.path)\n"
+                "    except OSError as error:\n",
+            ),
+        ),
+        ("tests/kernel/test_unmount.py::test_what_root_stacked_on_ones_own_mount_is_not_taken",),
+    ),
+    Mutant(
+        "a guard's helper takes what was judged",
+        (
+            Change(
+                GUARDING,
+                "entry.fstype)\n        unmount.take_held(mount)\n",
+                "entry.fstype)\n"
+                "        with privilege.raised():\n"
+                "            unmount.syscalls.umount2(located.path.encode(), 2)\n",
+            ),
+        ),
+        (f"{RACES}::test_what_is_taken_is_what_was_judged[dead-directory]",),
+    ),
 )

@@ -6,6 +6,7 @@ from support.weakened import Change
 HELPER = "fusermount_py/helper"
 COMM = f"{HELPER}/kernel/comm.py"
 ENDINGS = "tests/kernel/test_sync_init_endings.py"
+WARNED = "tests/kernel/test_surroundings.py::test_a_warning_that_cannot_be_written_stops_no_mount"
 
 ROWS = (
     Mutant(
@@ -97,5 +98,21 @@ ROWS = (
         "Ctrl-C ends a helper, not in a traceback",
         (Change(f"{HELPER}/main.py", "    _signal.signal(_signal.SIGINT, _signal.SIG_DFL)\n", ""),),
         (f"{ENDINGS}::test_a_signal_ends_the_wait_without_a_mount[2-before proceed]",),
+    ),
+    Mutant(
+        "a number is digits and nothing else",
+        (
+            Change(
+                f"{HELPER}/request.py",
+                "if not (text.isascii() and text.isdecimal() and len(text) < 20):",
+                "if not text:",
+            ),
+        ),
+        ("tests/unit/test_request.py::test_a_descriptor_is_digits_and_nothing_else",),
+    ),
+    Mutant(
+        "a reader of messages who does not read is not waited for",
+        (Change(f"{HELPER}/main.py", "poll.poll(_MESSAGE_SECONDS * 1000)", "poll.poll()"),),
+        (f"{WARNED}[full_pipe]",),
     ),
 )

@@ -17,6 +17,7 @@ MNT_DETACH = 2
 MS_NOSUID, MS_NODEV, MS_REMOUNT = 0x2, 0x4, 0x20
 MS_BIND, MS_MOVE, MS_REC, MS_PRIVATE = 0x1000, 0x2000, 0x4000, 0x40000
 PR_SET_CHILD_SUBREAPER = 36
+PR_SET_PDEATHSIG = 1
 PR_SET_NO_NEW_PRIVS = 38
 PR_SET_DUMPABLE = 4
 UMOUNT_NOFOLLOW = 8
@@ -63,6 +64,11 @@ def watch_opens(path: PathLike) -> int:
 def become_subreaper() -> None:
     """Orphans of our children become our children, so that none is lost from sight."""
     _checked(_libc.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0), "prctl")
+
+
+def die_with_parent(number: int) -> None:
+    """This signal, when the thread that forked us is gone."""
+    _checked(_libc.prctl(PR_SET_PDEATHSIG, number, 0, 0, 0), "prctl")
 
 
 def become_dumpable() -> None:

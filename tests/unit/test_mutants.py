@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from mutants.mutant import Mutant
+from mutants.mutant import WORKS, Answer, Mutant, judge
 from mutants.table import MUTANTS
 
 SOURCE = Path(__file__).parents[2]
@@ -39,3 +39,23 @@ def test_every_row_has_a_name_of_its_own() -> None:
     The name is how a row is asked for, and what the results are kept by.
     """
     assert [] == [name for name, count in Counter(row.name for row in MUTANTS).items() if count > 1]
+
+
+@pytest.mark.parametrize(
+    ("verdict", "answer"),
+    [
+        ("red", Answer({"t.py::a": "assert 1 == 0"}, {WORKS}, {}, "")),
+        ("green", Answer({}, {WORKS, "t.py::a"}, {}, "")),
+        ("error", Answer({}, {WORKS}, {}, "")),
+        ("error", Answer({}, {WORKS}, {"t.py::a": "skipped"}, "")),
+        ("error", Answer({}, {WORKS, "t.py::a"}, {"t.py::b": "error in a fixture"}, "")),
+        ("error", Answer({WORKS: "assert 0 == 1"}, set(), {}, "")),
+        ("error", Answer({"t.py::a": "AssertionError: a.py has changed: 'x'"}, {WORKS}, {}, "")),
+        ("error", Answer({}, set(), {}, "pytest ended with 4")),
+    ],
+)
+def test_only_a_test_that_fails_in_a_copy_that_mounts_is_red(verdict: str, answer: Answer) -> None:
+    """
+    Whatever does not even start looks like a defence that somebody noticed the loss of.
+    """
+    assert verdict == judge(answer)[0]
