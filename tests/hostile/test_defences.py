@@ -117,9 +117,9 @@ def test_not_for_an_instant_is_a_mount_without_nosuid_and_nodev(
 @against(
     Change(
         f"{HELPER}/main.py",
-        "            caller = privilege.become_caller()\n",
-        "            '/home-' in arguments[-1] and posix.stat(arguments[-1])\n"
-        "            caller = privilege.become_caller()\n",
+        "        caller = privilege.become_caller()\n",
+        "        '/home-' in arguments[-1] and posix.stat(arguments[-1])\n"
+        "        caller = privilege.become_caller()\n",
     )
 )
 @pytest.mark.parametrize("words", [("--",), ("-u", "--"), ("--auto-unmount", "--")])
@@ -188,9 +188,9 @@ def test_nothing_of_the_callers_is_imported(
 @against(
     Change(
         f"{HELPER}/main.py",
-        "            caller = privilege.become_caller()\n",
-        "            caller = privilege.become_caller()\n"
-        "            __import__('pwd').getpwuid(caller.uid)\n",
+        "        caller = privilege.become_caller()\n",
+        "        caller = privilege.become_caller()\n"
+        "        __import__('pwd').getpwuid(caller.uid)\n",
     )
 )
 def test_no_name_service_is_asked(target: Target, caller: User, mountpoint: Path) -> None:

@@ -200,17 +200,3 @@ def test_nobody_can_leave_the_free_seats_where_they_are_found_last(
     arranged = (*range(3900), 3999)
 
     assert target.is_weak == (lock_calls(target.program, caller, mountpoint, arranged) > 1000)
-
-
-@against(Change(SEATS, "0o600", "0o644"))
-def test_nobody_but_a_helper_can_hold_a_seat(
-    target: Target, caller: User, mountpoint: Path
-) -> None:
-    """
-    Whoever may read the file may lock all of it.
-    """
-    seats.FILE.unlink(missing_ok=True)
-    target.program.mount(mountpoint, user=caller)
-
-    assert target.is_weak == caller.call(os.access, seats.FILE, os.R_OK)
-    seats.FILE.unlink()

@@ -13,7 +13,7 @@ def test_only_a_fuse_mount_has_an_owner(fstype: str) -> None:
     """
     What another file system calls user_id is a word of its own.
     """
-    mount = Mount(1, "/mnt", fstype, "rw,user_id=1000")
+    mount = Mount(1, 0, "/mnt", fstype, "rw,user_id=1000")
 
     with pytest.raises(Refused):
         permission.check_owner(mount, "/mnt", Caller(1000, 1000))
@@ -24,4 +24,4 @@ def test_ones_own_fuse_mount_is_ones_own(fstype: str) -> None:
     """
     Shows that the test above refuses for the type alone.
     """
-    permission.check_owner(Mount(1, "/mnt", fstype, "user_id=7"), "/mnt", Caller(7, 7))
+    permission.check_owner(Mount(1, 0, "/mnt", fstype, "user_id=7"), "/mnt", Caller(7, 7))
