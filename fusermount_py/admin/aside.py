@@ -13,7 +13,7 @@ from collections.abc import Callable
 from fusermount_py.admin import apart
 from fusermount_py.admin.same_mount import is_same
 from fusermount_py.admin.states import ALIVE, DEAD, HUNG, UNKNOWN
-from fusermount_py.helper.kernel import mount_table, syscalls
+from fusermount_py.helper.kernel import mount_identity, syscalls
 from fusermount_py.helper.kernel.constants import MNT_DETACH
 from fusermount_py.helper.mount_entry import MountEntry
 
@@ -64,7 +64,7 @@ def _reach(entry: MountEntry, act: Callable[[int], str]) -> str:
     def reach() -> str:
         mount = os.open(entry.mountpoint, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC)
         # Held, it keeps its number: so the table's line is this mount's.
-        return act(mount) if is_same(entry, mount_table.entry_of(mount)) else NOT_ON_TOP
+        return act(mount) if is_same(entry, mount_identity.entry_of(mount)) else NOT_ON_TOP
 
     return apart.apart(reach, _REACH_SECONDS, account)
 

@@ -7,7 +7,7 @@ free: a number alone may have become another user's.
 
 import os
 
-from fusermount_py.helper.kernel import mount_table
+from fusermount_py.helper.kernel import mount_identity, mount_table
 from fusermount_py.helper.mount_entry import MountEntry
 
 
@@ -29,6 +29,6 @@ def is_of_this_namespace(path: str) -> bool:
     """Whether a directory lies on a mount of the table: numbers are the same in no two of them."""
     directory = os.open(path, os.O_PATH | os.O_CLOEXEC)
     try:
-        return mount_table.entry_of(directory) is not None
+        return mount_identity.is_here(directory)
     finally:
         os.close(directory)

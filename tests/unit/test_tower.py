@@ -41,6 +41,7 @@ FOR_CLIENTS = FORMATS | {
 # The admin's command knows the helper's words and rules as well, and root itself may unmount, which
 # takes a mount's record with it.
 FOR_ADMIN = FOR_CLIENTS | {
+    "fusermount_py.helper.kernel.mount_identity",
     "fusermount_py.helper.fuse_conf",
     "fusermount_py.helper.request",
     "fusermount_py.helper.utab_record",
