@@ -13,11 +13,12 @@ import pytest
 
 from support import kernel
 from support.flows import until
+from support.foreign_namespace import ForeignNamespace
 from support.held import Held, until_at
 from support.mount_table import mount_at, mounts, mounts_at
 from support.program import Program, Running
 from support.swapper import exchange
-from support.users import User
+from support.users import ROOT, User
 
 Hold = Callable[..., Held]
 EACH_WAY = pytest.mark.parametrize("options", [(), ("-z",)], ids=["plain", "lazy"])
@@ -204,3 +205,40 @@ def test_no_signal_comes_between_attaching_and_telling(
 
     assert running.receive_device()
     assert 0 == running.wait().exit_status
+
+
+@pytest.mark.parametrize("victim", ["another owner's", "another source", "on another mount"])
+def test_what_mount_2_has_made_is_taken_for_no_other(
+    ours: Program, held: Hold, caller: User, home: Path, parent: Path, victim: str
+) -> None:
+    """
+    In a sandbox that has no other call it is looked for by its name, which the attacker exchanges
+    from an older mount namespace; and what is found is then taken back.
+    """
+    mine, other = parent / "mountpoint", parent / "other"
+    os.chown(parent, caller.uid, caller.gid)
+    other.mkdir()
+    os.chown(other, caller.uid, caller.gid)
+    with ForeignNamespace(caller, home) as older:
+        if victim == "on another mount":
+            kernel.mount("tmpfs", other, "tmpfs", options=f"uid={caller.uid}")
+        owner = ROOT if victim == "another owner's" else caller
+        source = "another" if victim == "another source" else "same"
+        assert 0 == ours.mount(other, f"fsname={source}", user=owner).exit_status
+        before = mount_ids()
+        lacking = ("fsopen:error=ENOSYS",)
+        running = held(ours, "mount", after=True, faults=lacking).start(
+            "-o", "fsname=same", "--", mine, user=caller
+        )
+        running.comm.close()  # so that the device cannot be delivered
+        until(lambda: mounts_at(mine), "it is mounted")
+
+        def exchange_there() -> None:
+            kernel.setns(older.pid)
+            exchange(mine, other)
+
+        ROOT.call(exchange_there)
+        result = running.wait()
+    assert before <= mount_ids()
+    assert 1 == result.exit_status
+    assert b"it is mounted, but not to be found again" in result.stderr

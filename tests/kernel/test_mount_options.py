@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from support import kernel
 from support.flows import refused, said
-from support.mount_table import mount_at, mounts_at, mounts_below
-from support.program import Result
+from support.mount_table import mount_at, mounts, mounts_at, mounts_below
+from support.program import Program, Result
 from support.users import ROOT, User
 
 Mount = Callable[..., Result]
@@ -145,6 +146,24 @@ def test_a_long_name_is_mounted(mount: Mount, caller: User, mountpoint: Path, le
     assert {"rw", "nosuid", "nodev", "noexec", "relatime"} == entry.attributes
     ids = {f"user_id={caller.uid}", f"group_id={caller.gid}"}
     assert ids | {"rw", "sync"} == entry.options
+
+
+def test_a_long_name_leaves_no_trace_where_proc_is_shared(
+    ours: Program, caller: User, mountpoint: Path
+) -> None:
+    """
+    It is mounted over /proc first, in a namespace that nobody sees: on a machine whose mounts are
+    shared between namespaces, that must not be seen either.
+    """
+    kernel.mount("none", "/proc", flags=kernel.MS_SHARED)
+    before = [entry.mount_id for entry in mounts()]
+    try:
+        assert 0 == ours.mount(mountpoint, f"fsname={'n' * 300}", user=caller).exit_status
+        (new,) = [entry for entry in mounts() if entry.mount_id not in before]
+    finally:
+        kernel.mount("none", "/proc", flags=kernel.MS_PRIVATE)
+
+    assert os.fsencode(mountpoint) == new.mountpoint
 
 
 def test_a_long_subtype_is_mounted(mount: Mount, caller: User, mountpoint: Path) -> None:

@@ -126,8 +126,8 @@ ROWS = (
         (
             Change(
                 f"{HELPER}/kernel/mountpoint.py",
-                "_O_PATH | posix.O_NOFOLLOW, dir_fd",
-                "_O_PATH, dir_fd",
+                "posix.open(located.name, _O_PATH | posix.O_NOFOLLOW,",
+                "posix.open(located.name, _O_PATH,",
             ),
         ),
         ("tests/kernel/test_names.py::test_a_symlink_to_a_mountpoint_is_none[classic]",),

@@ -182,7 +182,9 @@ ROWS = (
         "a helper that waits counts like its mount",
         (
             Change(
-                "fusermount_py/helper/mount_max.py", "others = seats.held_by_others()", "others = 0"
+                "fusermount_py/helper/mount_max.py",
+                "held = seats.held(places) if taken else 0",
+                "held = 0",
             ),
         ),
         (f"{MAX}::test_helpers_that_wait_for_proceed_count_and_make_nobody_wait[18]",),

@@ -70,7 +70,7 @@ ROWS = (
                 "            return\n",
             ),
         ),
-        (f"{UTAB}::test_who_holds_the_tables_lock_delays_a_mount_and_no_more",),
+        (f"{UTAB}::test_who_holds_the_tables_lock_keeps_a_record_back_and_no_more",),
     ),
     Mutant(
         "another mount's record stays",
@@ -84,20 +84,11 @@ ROWS = (
     Mutant(
         "a mount's line is written before the deed",
         (
-            Change(
-                f"{HELPER}/mount.py",
-                "        _record(prepared, around)\n        creation.create_watched(",
-                "        creation.create_watched(",
-            ),
-            Change(
-                f"{HELPER}/mount.py",
-                "    _record(prepared, around)\n    creation.create(",
-                "    creation.create(",
-            ),
+            Change(f"{HELPER}/creation.py", "    prepared.announce()\n", ""),
             Change(
                 f"{HELPER}/mount.py",
                 "    mounted = creation.attach(prepared)\n",
-                "    mounted = creation.attach(prepared)\n    _record(prepared, around)\n",
+                "    mounted = creation.attach(prepared)\n    prepared.announce()\n",
             ),
         ),
         (f"{KILLED}[mount]",),
@@ -112,10 +103,10 @@ ROWS = (
             ),
             Change(
                 f"{HELPER}/unmount.py",
-                "            _take_named(located)\n",
-                "            _take_named(located)\n"
+                "        return\n\n\ndef _look(",
                 "        if entry is not None:\n"
-                '            trail.granted("unmount", located.path, entry.fstype)\n',
+                '            trail.granted("unmount", located.path, entry.fstype)\n'
+                "        return\n\n\ndef _look(",
             ),
         ),
         (

@@ -11,7 +11,7 @@ DROP = "tests/hostile/test_drop.py"
 SCRIBE = "tests/hostile/test_scribe.py"
 SETRESUID = "    posix.setresuid(caller.uid, caller.uid, caller.uid)\n"
 VERIFY = Change(PRIVILEGE, "        _verify_drop(caller)\n", "")
-BECOME = "            caller = privilege.become_caller()\n"
+BECOME = "        caller = privilege.become_caller()\n"
 
 ROWS = (
     Mutant(
@@ -62,9 +62,9 @@ ROWS = (
         (
             Change(
                 "fusermount_py/helper/creation.py",
-                "    if not comm.wait_for_end(reading, seconds):",
-                "    privilege.raised().__enter__()\n"
-                "    if not comm.wait_for_end(reading, seconds):",
+                "        in_time = comm.wait_for_end(reading, seconds)\n",
+                "        privilege.raised().__enter__()\n"
+                "        in_time = comm.wait_for_end(reading, seconds)\n",
             ),
         ),
         ("tests/kernel/test_privilege.py::test_only_the_thread_that_creates_may_create",),
@@ -129,7 +129,7 @@ ROWS = (
     Mutant(
         "no exec of the scribe brings a capability back",
         (Change(PRIVILEGE, "        _prctl.prctl(_prctl.PR_SET_SECUREBITS, bits)\n", ""),),
-        (f"{UTAB}::test_who_holds_the_tables_lock_delays_a_mount_and_no_more",),
+        (f"{UTAB}::test_who_holds_the_tables_lock_keeps_a_record_back_and_no_more",),
     ),
     Mutant(
         "the scribe's limits are not the caller's",
@@ -159,7 +159,7 @@ ROWS = (
             Change(
                 MAIN,
                 BECOME,
-                "            '/home-' in arguments[-1] and "
+                "        '/home-' in arguments[-1] and "
                 "posix.open(arguments[-1], posix.O_PATH)\n" + BECOME,
             ),
         ),
@@ -169,7 +169,7 @@ ROWS = (
     ),
     Mutant(
         "no name service is asked",
-        (Change(MAIN, BECOME, BECOME + "            __import__('pwd').getpwuid(caller.uid)\n"),),
+        (Change(MAIN, BECOME, BECOME + "        __import__('pwd').getpwuid(caller.uid)\n"),),
         ("tests/hostile/test_defences.py::test_no_name_service_is_asked[ours]",),
     ),
 )

@@ -14,11 +14,11 @@ ROWS = (
         (
             Change(
                 f"{HELPER}/unmount.py",
-                "take_held(mount)\n        else:",
+                "take_held(mount)\n            else:",
                 "posix.close(mount)\n"
-                "            with privilege.raised():\n"
-                "                syscalls.umount2(located.path.encode(), MNT_DETACH)\n"
-                "        else:",
+                "                with privilege.raised():\n"
+                "                    syscalls.umount2(located.path.encode(), MNT_DETACH)\n"
+                "            else:",
             ),
         ),
         (
@@ -53,7 +53,7 @@ ROWS = (
     ),
     Mutant(
         "a guard takes its own mount only",
-        (Change(GUARDING, "if not mount_table.is_identity(mount, identity):", "if 0:"),),
+        (Change(GUARDING, "if not mount_identity.is_identity(mount, identity):", "if 0:"),),
         (f"{AUTO}::test_a_later_mount_at_the_same_place_stays[guard_by_classic-dead]",),
     ),
     Mutant(
@@ -71,8 +71,8 @@ ROWS = (
         (
             Change(
                 GUARDING,
-                "    entry = mount_table.mount_of(mount)\n    if not caller.is_root:\n",
-                "    entry = mount_table.mount_of(mount)\n    if 0:\n",
+                "    entry = mount_identity.mount_of(mount)\n    if not caller.is_root:\n",
+                "    entry = mount_identity.mount_of(mount)\n    if 0:\n",
             ),
         ),
         ("tests/hostile/test_dead_mount.py::test_another_users_dead_mount_stays",),
@@ -115,7 +115,7 @@ ROWS = (
         (
             Change(
                 f"{HELPER}/unmount.py",
-                "        entry = mount_table.mount_of(mount)\n    except OSError as error:\n",
+                "        entry = mount_identity.mount_of(mount)\n    except OSError as error:\n",
                 "        every = mount_table.entries()\n"
                 "        entry = next(e for e in every if e.mountpoint == located.path)\n"
                 "    except OSError as error:\n",

@@ -17,17 +17,34 @@ from support.program import Program, Running
 _MICROSECONDS = 1_000_000
 # asm/unistd.h; a task's present call stands in /proc as a number.
 _NUMBERS = {
-    "x86_64": {"execve": 59, "exit_group": 231, "fstatfs": 138, "statfs": 137, "umount2": 166},
-    "aarch64": {"execve": 221, "exit_group": 94, "fstatfs": 44, "statfs": 43, "umount2": 39},
+    "x86_64": {
+        "execve": 59,
+        "exit_group": 231,
+        "fstatfs": 138,
+        "mount": 165,
+        "statfs": 137,
+        "umount2": 166,
+    },
+    "aarch64": {
+        "execve": 221,
+        "exit_group": 94,
+        "fstatfs": 44,
+        "mount": 40,
+        "statfs": 43,
+        "umount2": 39,
+    },
 }
 
 
 class Held(Injected):
-    """Started like the helper; it stays for a second at each of these calls."""
+    """Started like the helper; it stays for a second at each of these calls. `faults`: others."""
 
-    def __init__(self, helper: Program, *calls: str, after: bool = False) -> None:
+    def __init__(
+        self, helper: Program, *calls: str, after: bool = False, faults: tuple[str, ...] = ()
+    ) -> None:
         where = "delay_exit" if after else "delay_enter"
-        super().__init__(helper, tuple(f"{call}:{where}={_MICROSECONDS}" for call in calls))
+        held = tuple(f"{call}:{where}={_MICROSECONDS}" for call in calls)
+        super().__init__(helper, held + faults)
 
 
 def until_at(running: Running, *calls: str) -> None:
