@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from support import kernel
+from support import kernel, machine
 from support.flows import until
 from support.foreign_namespace import ForeignNamespace
 from support.held import Held, until_at
@@ -158,21 +158,37 @@ def older_namespace(caller: User, parent: Path) -> Iterator[int]:
     os.waitpid(child, 0)
 
 
+@pytest.fixture
+def elsewhere(nothing_left: None) -> Iterator[Path]:
+    """A file system that no name in the caller's directories can come to lead to."""
+    path = machine.SCRATCH / "elsewhere"
+    path.mkdir()
+    kernel.mount("tmpfs", path, "tmpfs", options="mode=0755")
+    yield path
+    kernel.umount(path)
+    path.rmdir()
+
+
 @EACH_WAY
 def test_a_mountpoint_that_becomes_a_symlink_is_not_followed(
     ours: Program,
     held: Hold,
     caller: User,
+    another_user: User,
     parent: Path,
     older_namespace: int,
-    victim: int,
+    elsewhere: Path,
     options: tuple[str, ...],
 ) -> None:
     """
-    A mountpoint can be renamed from a mount namespace that does not have the mount.
+    A mountpoint can be renamed from a mount namespace that does not have the mount; and a symlink
+    leads to any mount of the machine.
     """
     os.chown(parent, caller.uid, caller.gid)
-    (parent / "link").symlink_to(parent.parent / "beside" / "mountpoint")
+    place = make_place(elsewhere, another_user) / "mountpoint"
+    assert 0 == ours.mount(place, user=another_user).exit_status
+    victim = mount_at(place).mount_id
+    (parent / "link").symlink_to(place)
     ours.mount(parent / "mountpoint", user=caller)
     running = held(ours, "umount2").start(
         "-u", *options, "--", parent / "mountpoint", user=caller, comm=None

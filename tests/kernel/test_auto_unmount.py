@@ -146,6 +146,7 @@ def test_a_later_mount_at_the_same_place_stays(
     The guard knows its mount by an id that is given out once, not by a path.
     """
     guarded = guard(caller)
+    guarded.peer.stop()  # else it would end with its mount, and the guard would come too early
     assert 0 == ours.unmount(mountpoint, user=caller).exit_status
     result = ours.mount(mountpoint, "fsname=later", user=caller)
     assert result.device is not None

@@ -10,6 +10,7 @@ LEGACY = f"{HELPER}/kernel/legacy_mount.py"
 UNMOUNT = f"{HELPER}/unmount.py"
 POINT = f"{HELPER}/kernel/mountpoint.py"
 PLACES = "tests/hostile/test_namespaces.py"
+OLDER = "tests/kernel/test_older_kernels.py"
 ENDINGS = "tests/kernel/test_sync_init_endings.py"
 EXCHANGED = "tests/hostile/test_exchanged_directories.py"
 MADE_BY_MOUNT_2 = (
@@ -117,7 +118,7 @@ ROWS = (
         "what mount(2) made for a client that is gone is taken back",
         (Change(CREATION, "        take_back(attach(prepared))\n", "        pass\n"),),
         (
-            "tests/kernel/test_older_kernels.py::test_a_client_that_hangs_up_right_after_proceed_has_no_mount[no fs context]",
+            f"{OLDER}::test_a_client_that_hangs_up_right_after_proceed_has_no_mount[no fs context]",
         ),
     ),
     Mutant(
