@@ -1,9 +1,10 @@
 #!/bin/bash
-# Run a command under an older Debian kernel, on this machine's own files.
+# Run a command under another Debian kernel, older or newer, on this machine's own files.
 #
 #     packaging/in_kernel.sh 6.1 uname -r
 #
-# QEMU boots the newest kernel of that series that Debian has. Its root directory is this
+# QEMU boots the newest kernel of that series that Debian has, in this machine's release, or else in
+# backports or unstable, whose package lists are kept beside the kernels. Its root directory is this
 # machine's, over 9p, with a throw-away overlay on top: the command may write anywhere, and nothing
 # it writes lasts. It runs as root in the current directory; what it prints and its exit status
 # are this script's (125: the guest did not get that far). The guest is emulated: fifteen seconds
@@ -27,8 +28,11 @@ fail() {
     exit 125
 }
 
+# Further words of apt's: empty for the lists of this machine.
+lists=()
+
 newest_package() {
-    apt-cache pkgnames "linux-image-$series." |
+    apt-cache "${lists[@]}" pkgnames "linux-image-$series." |
         grep -E '^linux-image-[0-9.]+([+-][0-9a-z.+]+)*-amd64$' |
         grep -vE -- '-(cloud|rt)-' | sort -V | tail -n 1
 }
@@ -36,7 +40,24 @@ newest_package() {
 download() {
     local package
     package=$(newest_package) &&
-        (cd "$work/package" && apt-get download -q -o APT::Sandbox::User=root "$package" >/dev/null)
+        (cd "$work/package" &&
+            apt-get "${lists[@]}" download -q -o APT::Sandbox::User=root "$package" >/dev/null)
+}
+
+# Lists of backports and unstable, from where this machine has its own, and apart from them.
+look_further() {
+    local place=$cache/lists keys=/usr/share/keyrings/debian-archive-keyring.gpg mirror suite
+    # shellcheck disable=SC2016 # apt's own words
+    mirror=$(apt-get indextargets --format '$(ORIGIN) $(LABEL) $(REPO_URI)' 'Created-By: Packages' |
+        awk '$1 == "Debian" && $2 == "Debian" { print $3; exit }')
+    mkdir -p "$place/state/partial" "$place/cache/archives/partial"
+    for suite in trixie-backports sid; do
+        echo "deb [signed-by=$keys] $mirror $suite main"
+    done >"$place/sources.list"
+    lists=(-o "Dir::State::lists=$place/state" -o "Dir::Cache=$place/cache"
+        -o "Dir::Etc::sourcelist=$place/sources.list" -o Dir::Etc::sourceparts=/dev/null
+        -o APT::Sandbox::User=root)
+    apt-get "${lists[@]}" update -q >/dev/null
 }
 
 # Keep the kernel image and, numbered in the order of loading, the modules that the guest needs.
@@ -44,8 +65,11 @@ fetch() {
     local version
     mkdir "$work/package"
     # Lists may be missing, or name a kernel that is no longer there.
-    download || { apt-get update -q >/dev/null && download; } || fail "Debian has no kernel $series"
+    download || { apt-get update -q >/dev/null && download; } || { look_further && download; } ||
+        fail "Debian has no kernel $series"
     dpkg -x "$work/package"/*.deb "$work/package"
+    # Later releases have modules in /usr/lib alone, where depmod and modprobe do not look.
+    [[ -d $work/package/lib ]] || ln -s usr/lib "$work/package/lib"
     version=$(basename "$work/package/lib/modules"/*)
     depmod -b "$work/package" "$version"
     mkdir "$work/kernel"

@@ -16,13 +16,15 @@ from support.program import Program
 from support.users import ROOT, User
 from support.weakened import Change, Target, against
 
-
-@pytest.mark.parametrize("flow", ["classic", "sync-init"])
-@pytest.mark.parametrize("way", ["descriptor", "directory"])
-@against(
+IN_ANY_NAMESPACE = against(
     Change("fusermount_py/helper/permission.py", "if not is_here:", "if 0:"),
     Change("fusermount_py/helper/creation.py", "if not mount_identity.lies_on(", "if 0 and not ("),
 )
+
+
+@pytest.mark.parametrize("flow", ["classic", "sync-init"])
+@pytest.mark.parametrize("way", ["descriptor", "directory"])
+@IN_ANY_NAMESPACE
 def test_a_mountpoint_in_a_tree_of_the_callers_own_namespace_is_none(
     target: Target, caller: User, mountpoint: Path, way: str, flow: str
 ) -> None:
@@ -49,6 +51,25 @@ def test_a_mountpoint_in_a_tree_of_the_callers_own_namespace_is_none(
     if not target.is_weak:
         assert 1 == result.exit_status
         assert b"is not in the mount namespace of its user" in result.stderr
+
+
+KERNEL = tuple(int(number) for number in os.uname().release.split("-")[0].split(".")[:2])
+
+
+@pytest.mark.skipif(KERNEL < (6, 15), reason="nothing can be mounted in a detached tree")
+@pytest.mark.skipif(KERNEL > (6, 16), reason="such a mount's flags are locked")
+@IN_ANY_NAMESPACE
+def test_nobody_takes_nodev_off(target: Target, caller: User, mountpoint: Path) -> None:
+    """
+    A block device that the server shows is the disk, to read and to write: root.
+    """
+    with ForeignNamespace(caller, mountpoint) as foreign:
+        running = target.program.start("--", foreign.sub, user=caller)
+        running.receive()
+        running.wait()
+        foreign.attach()
+
+        assert foreign.take_nodev_off() == target.is_weak
 
 
 @against(Change("fusermount_py/helper/permission.py", "if not is_ours:", "if 0:"))

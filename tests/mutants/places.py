@@ -117,9 +117,7 @@ ROWS = (
     Mutant(
         "what mount(2) made for a client that is gone is taken back",
         (Change(CREATION, "        take_back(attach(prepared))\n", "        pass\n"),),
-        (
-            f"{OLDER}::test_a_client_that_hangs_up_right_after_proceed_has_no_mount[no fs context]",
-        ),
+        (f"{OLDER}::test_a_client_that_hangs_up_right_after_proceed_has_no_mount[no fs context]",),
     ),
     Mutant(
         "a plain unmount goes by no name that could be another's",

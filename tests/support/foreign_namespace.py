@@ -73,6 +73,11 @@ class ForeignNamespace:
         os.write(self._asking, b"!")
         assert os.read(self._told, 1) == b"!", "the tree could not be attached"
 
+    def take_nodev_off(self) -> bool:
+        """The namespace's owner tries to remount what is mounted at `sub` with devices."""
+        os.write(self._asking, b"d")
+        return os.read(self._told, 1) == b"!"
+
     def mounted_types(self) -> list[str]:
         """The types of what is mounted at `place` and below, in the user's namespace."""
         table = Path(f"/proc/{self._pid}/mountinfo").read_text(encoding="utf-8")
@@ -93,10 +98,20 @@ class ForeignNamespace:
         tree = _call(SYS_FSMOUNT, context, 0, 0)
         os.mkdir("sub", dir_fd=tree)
         os.write(telling, b"%d" % tree)
-        while os.read(asked, 1):
-            place = os.fsencode(self._place)
-            _call(SYS_MOVE_MOUNT, tree, b"", AT_FDCWD, place, MOVE_MOUNT_F_EMPTY_PATH)
-            os.write(telling, b"!")
+        while word := os.read(asked, 1):
+            try:
+                self._attach(tree) if word == b"!" else self._remount()
+                os.write(telling, b"!")
+            except OSError:
+                os.write(telling, b"?")
+
+    def _attach(self, tree: int) -> None:
+        place = os.fsencode(self._place)
+        _call(SYS_MOVE_MOUNT, tree, b"", AT_FDCWD, place, MOVE_MOUNT_F_EMPTY_PATH)
+
+    def _remount(self) -> None:
+        with_devices = kernel.MS_REMOUNT | kernel.MS_BIND | kernel.MS_NOSUID
+        kernel.mount("none", self._place / "sub", flags=with_devices)
 
 
 def _call(number: int, *arguments: object) -> int:
