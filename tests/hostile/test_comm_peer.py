@@ -14,6 +14,7 @@ from support.weakened import Change, Target, against
 
 COMM = "fusermount_py/helper/kernel/comm.py"
 SECONDS = 0.5
+SPINNING = 25  # hundredths of a second of the 50 that there are
 
 
 def ticks_while_waiting(running: Running) -> int:
@@ -40,7 +41,7 @@ def test_a_byte_out_of_band_is_no_proceed_and_burns_no_time(
     running.receive_device()
     running.comm.send(b"x", socket.MSG_OOB)
 
-    assert ticks_while_waiting(running) <= 5
+    assert ticks_while_waiting(running) < SPINNING or target.is_weak
     assert len(mounts_at(mountpoint)) == target.is_weak
     if not target.is_weak:
         running.proceed()
@@ -69,7 +70,7 @@ def test_a_client_that_says_no_more_after_proceed_still_gets_its_status(
     running.proceed()
     running.comm.shutdown(socket.SHUT_WR)
     if not target.is_weak:
-        assert ticks_while_waiting(running) <= 5
+        assert ticks_while_waiting(running) < SPINNING
     server.resume()
 
     assert (running.read_status() != 0) == target.is_weak

@@ -133,13 +133,14 @@ def test_a_byte_out_of_band_ends_no_wait_and_burns_no_time(start: Start, report:
     ours, theirs = socket.socketpair()
     guard = start(theirs)
     wait_until_it_waits(guard)
+    before = used_ticks(guard.pid)
     for _ in range(3):
         ours.send(b"x", socket.MSG_OOB)
         time.sleep(0.2)
         ours.send(b"y")
 
     assert guard.poll() is None
-    assert used_ticks(guard.pid) <= 2
+    assert used_ticks(guard.pid) - before < 30, "of the 60 that there were"
     ours.close()
     assert 0 == guard.wait(PATIENCE)
     assert report.exists()
@@ -164,9 +165,10 @@ def test_a_server_that_says_no_more_is_guarded_until_it_is_gone(
     ours.send(b"last words")
     ours.shutdown(socket.SHUT_WR)
 
+    before = used_ticks(guard.pid)
     with pytest.raises(subprocess.TimeoutExpired):
-        guard.wait(0.2)
-    assert used_ticks(guard.pid) <= 2
+        guard.wait(0.4)
+    assert used_ticks(guard.pid) - before < 20, "of the 40 that there were"
     ours.close()
     assert 0 == guard.wait(PATIENCE)
     assert report.exists()
