@@ -138,8 +138,11 @@ ROWS = (
     Mutant(
         "what is no number keeps no descriptor",
         (
-            Change(DESCRIPTORS, "if (digits && digits <= strlen", "if (digits || digits <= strlen"),
-            Change(DESCRIPTORS, " && number[digits] == '\\0')", " && number)"),
+            Change(
+                DESCRIPTORS,
+                "digits && digits <= strlen(\"2147483647\") && number[digits] == '\\0'",
+                "number || digits",
+            ),
         ),
         (f"{FRONT}::test_what_is_no_number_keeps_no_descriptor",),
     ),

@@ -3,7 +3,7 @@ A helper that strace holds at one system call: an attacker's luck, made certain.
 
     held = Held(ours, "umount2")                  # at its entry; after=True: behind it
     running = held.start("-u", "--", mountpoint, user=caller, comm=None)
-    until_at(running, "umount2")                  # the deed comes in a second
+    until_at(running, "umount2")                  # the deed comes in two seconds
 """
 
 import os
@@ -14,7 +14,7 @@ from support.flows import until
 from support.injected import Injected
 from support.program import Program, Running
 
-_MICROSECONDS = 1_000_000
+_MICROSECONDS = 2_000_000
 # asm/unistd.h; a task's present call stands in /proc as a number.
 _NUMBERS = {
     "x86_64": {
@@ -37,7 +37,7 @@ _NUMBERS = {
 
 
 class Held(Injected):
-    """Started like the helper; it stays for a second at each of these calls. `faults`: others."""
+    """Started like the helper; it stays two seconds at each of these calls. `faults`: others."""
 
     def __init__(
         self, helper: Program, *calls: str, after: bool = False, faults: tuple[str, ...] = ()
