@@ -16,8 +16,10 @@ import os
 import signal
 import sys
 import tempfile
+from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from pathlib import Path
+from typing import NoReturn
 
 from mutants.mutant import (
     SOURCE,
@@ -25,12 +27,13 @@ from mutants.mutant import (
     Mutant,
     Outcome,
     covers,
+    kill_children,
     take_snapshot,
     try_mutant,
     try_sound,
 )  # fmt: skip
 from mutants.table import MUTANTS
-from support import kernel
+from support import kernel, leaks
 
 AT_A_TIME = 2
 RESULTS = SOURCE / "packaging" / "build" / "mutants.json"
@@ -45,11 +48,29 @@ def chosen(words: str) -> list[Mutant]:
     return [mutant for mutant in MUTANTS if words in mutant.name]
 
 
-def _begin() -> None:
-    """Whatever ends us, or the one who started us, ends our tests, too, and removes their copy."""
+def _listen(end: Callable[[], NoReturn]) -> None:
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: end())
+
+
+def _begin_worker() -> None:
+    """What ends us ends its workers, and what ends a worker ends its tests."""
     kernel.become_subreaper()
+    _listen(_end_worker)
     kernel.die_with_parent(signal.SIGTERM)
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
+
+
+def _end_worker() -> NoReturn:
+    try:
+        kill_children()
+    finally:
+        os._exit(1)  # the copies are removed by the one who started us
+
+
+def _end() -> NoReturn:
+    for pid in leaks.children():
+        os.kill(pid, signal.SIGTERM)
+    sys.exit(1)
 
 
 def run(rows: list[Mutant]) -> list[Outcome]:
@@ -58,7 +79,7 @@ def run(rows: list[Mutant]) -> list[Outcome]:
     context = multiprocessing.get_context("fork")
     with (
         tempfile.TemporaryDirectory(prefix="mutants-") as folder,
-        ProcessPoolExecutor(AT_A_TIME, context, _begin) as pool,
+        ProcessPoolExecutor(AT_A_TIME, context, _begin_worker) as pool,
     ):
         sources = Path(folder, "sources")
         take_snapshot(sources)
@@ -104,6 +125,7 @@ def main(words: str) -> int:
     if not rows:
         print(f"mutants: no row's name holds {words!r}")
         return 2
+    _listen(_end)
     outcomes = run(rows)
     RESULTS.parent.mkdir(exist_ok=True)
     RESULTS.write_text(json.dumps([outcome._asdict() for outcome in outcomes], indent=1) + "\n")

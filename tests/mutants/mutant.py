@@ -7,6 +7,7 @@ Red means that a test failed in its body. A copy that does not compile, install 
 tests that cannot be collected, are skipped, or hang, show nothing: they are errors of the table.
 """
 
+import contextlib
 import os
 import shutil
 import signal
@@ -105,7 +106,7 @@ def run_tests(
     tests: Iterable[str], changes: tuple[Change, ...], sources: Path, seconds: float, *words: str
 ) -> Answer:
     """In a copy of its own, which goes with all that was started in it."""
-    with tempfile.TemporaryDirectory(prefix="mutant-") as folder:
+    with tempfile.TemporaryDirectory(dir=sources.parent) as folder:
         place = Path(folder, "source")
         shutil.copytree(sources, place, symlinks=True)
         (place / ".venv").symlink_to(SOURCE / ".venv")
@@ -144,19 +145,21 @@ def _run(command: list[str | Path], place: Path, seconds: float) -> str:
         except subprocess.TimeoutExpired:
             process.kill()
             return f"not over within {seconds:g} seconds"
-        except BaseException:
-            process.kill()
-            raise
         finally:
-            # Orphans of its tests, who are our children since we are their subreaper.
-            for pid in leaks.children():
-                if pid != process.pid:
-                    os.kill(pid, signal.SIGKILL)
-                    os.waitpid(pid, 0)
+            kill_children(process.pid)
     if process.returncode in (0, 1):
         return ""
     lines = output.decode("utf-8", "replace").strip().splitlines()
     return f"pytest ended with {process.returncode}: {' / '.join(lines[-3:])}"
+
+
+def kill_children(but: int = 0) -> None:
+    """Tests, and their orphans, who are our children since we are their subreaper."""
+    while pids := [pid for pid in leaks.children() if pid != but]:
+        for pid in pids:
+            with contextlib.suppress(ProcessLookupError, ChildProcessError):
+                os.kill(pid, signal.SIGKILL)
+                os.waitpid(pid, 0)
 
 
 def _read(report: Path, error: str) -> Answer:
