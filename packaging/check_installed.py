@@ -11,6 +11,10 @@ import stat
 import subprocess
 import sys
 
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+
+from check_trusted import complaints_about_folder  # type: ignore[import-not-found]  # beside this
+
 NOBODY = 65534  # an id that owns nothing
 
 
@@ -74,6 +78,8 @@ def remark_on_the_device() -> str | None:
 def main(helper: str, tree: str) -> int:
     """Print what is in the way, or nothing."""
     found = complaints_about_helper(helper) + complaints_about_tree(tree)[:1]
+    for folder in (os.path.dirname(helper), os.path.dirname(tree)):
+        found += complaints_about_folder(folder)[:1]
     found = found or complaints_of_a_user(helper)
     for complaint in found:
         print(f"install: installed, but it will not work for ordinary users: {complaint}")

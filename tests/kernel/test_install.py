@@ -5,7 +5,7 @@ import shutil
 import stat
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -198,6 +198,189 @@ def test_a_prefix_that_users_could_change_is_refused(home: Path) -> None:
     assert 2 == result.returncode
     assert f"install: {home} belongs to uid" in result.stderr
     assert not (home / "prefix").exists()
+
+
+def everybodys(folder: Path) -> None:
+    folder.chmod(0o777)
+
+
+def everybodys_and_sticky(folder: Path) -> None:
+    folder.chmod(0o1777)
+
+
+def a_groups(folder: Path) -> None:
+    folder.chmod(0o2775)
+
+
+def a_users(folder: Path) -> None:
+    os.chown(folder, 61001, -1)
+
+
+def behind_a_users_link(folder: Path) -> None:
+    folder.rename(folder.with_name("moved"))
+    folder.symlink_to("moved")
+    os.chown(folder, 61001, -1, follow_symlinks=False)
+
+
+def behind_a_link_to_everybodys(folder: Path) -> None:
+    behind_a_users_link(folder)
+    os.chown(folder, 0, 0, follow_symlinks=False)
+    folder.with_name("moved").chmod(0o777)
+
+
+@pytest.mark.parametrize("place", ["bin", "lib", "lib/systemd/system"])
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        everybodys,
+        everybodys_and_sticky,
+        a_groups,
+        a_users,
+        behind_a_users_link,
+        behind_a_link_to_everybodys,
+    ],
+)
+def test_a_folder_below_the_prefix_that_users_could_change_is_refused(
+    prefix: Path, spoil: Callable[[Path], None], place: str
+) -> None:
+    """
+    Whoever can rename there puts a tree of their own below the setuid program.
+    """
+    folder = prefix / place
+    folder.mkdir(parents=True)
+    spoil(folder)
+    before = everything_below(prefix).keys()
+    target = "install-admin" if place.endswith("system") else "install"
+
+    result = make(target, f"PREFIX={prefix}")
+
+    assert 2 == result.returncode
+    (line,) = [line for line in result.stderr.splitlines() if line.startswith("install: ")]
+    assert line.startswith((f"install: {folder} ", f"install: {folder.with_name('moved')} "))
+    assert line.endswith("; refusing to install there")
+    assert before == everything_below(prefix).keys()
+
+
+@pytest.mark.parametrize("target", ["install-helper", "uninstall"])
+def test_no_hard_link_of_the_old_program_stays_setuid(
+    prefix: Path, home: Path, target: str
+) -> None:
+    """
+    Else who made one, where the kernel lets users link root's files, keeps a hole that was closed.
+    """
+    make("install-helper", f"PREFIX={prefix}")
+    kept = home / "kept"
+    kept.hardlink_to(prefix / "bin" / "fusermount3")
+
+    assert 0 == make(target, f"PREFIX={prefix}").returncode
+
+    assert 0 == stat.S_IMODE(kept.stat().st_mode)
+    assert not list((prefix / "bin").glob(".*"))
+
+
+def test_a_prefix_that_anybody_could_make_first_is_refused(prefix: Path) -> None:
+    """
+    A sticky folder keeps what root has in it, and not what root is about to make.
+    """
+    prefix.mkdir()
+    prefix.chmod(0o1777)
+
+    result = make("install", f"PREFIX={prefix}/new")
+
+    assert 2 == result.returncode
+    assert f"install: {prefix} can be changed by others than root" in result.stderr
+    assert {} == everything_below(prefix)
+
+
+def test_roots_prefix_in_a_sticky_folder_is_taken(prefix: Path) -> None:
+    """
+    As above: nobody else can rename or remove it there.
+    """
+    (prefix / "sticky" / "mine").mkdir(parents=True)
+    (prefix / "sticky").chmod(0o1777)
+
+    assert 0 == make("install", f"PREFIX={prefix}/sticky/mine").returncode
+
+
+def test_nothing_is_anybodys_for_a_moment(prefix: Path, caller: User) -> None:
+    """
+    Who has opened a file while a lax umask left it open can write to it for ever.
+    """
+    prefix.mkdir()
+    stop = prefix / "stop"
+    look = f"""
+import os
+found = set()
+while not os.path.exists({str(stop)!r}):
+    for folder, folders, files in os.walk({str(prefix)!r}):
+        for name in folders + files:
+            path = os.path.join(folder, name)
+            if not os.path.islink(path) and os.access(path, os.W_OK):
+                found.add(path)
+print(*found)
+"""
+    with subprocess.Popen(
+        [PYTHON, "-I", "-c", look], user=caller.uid, group=caller.gid, stdout=subprocess.PIPE
+    ) as looking:
+        results = [make(target, f"PREFIX={prefix}", umask=0) for target in ("install",) * 2]
+        stop.touch()
+        assert looking.stdout is not None
+        found = looking.stdout.read()
+
+    assert [0, 0] == [result.returncode for result in results]
+    assert b"\n" == found
+
+
+def test_what_users_have_left_there_is_replaced_and_not_written_to(
+    prefix: Path, home: Path, caller: User
+) -> None:
+    """
+    A file keeps its owner when it is written to, and a link leads elsewhere.
+    """
+    (prefix / "bin").mkdir(parents=True)
+    (prefix / "lib/systemd/system").mkdir(parents=True)
+    owned, victim = prefix / COMMAND, home / "victim"
+    owned.touch()
+    os.chown(owned, caller.uid, caller.gid)
+    victim.write_text("of somebody's")
+    (prefix / "lib/systemd/system/fusermount-py-reap.service").symlink_to(victim)
+
+    assert 0 == make("install", f"PREFIX={prefix}").returncode
+
+    assert 0 == owned.stat().st_uid
+    assert "of somebody's" == victim.read_text()
+
+
+@pytest.mark.parametrize(
+    ("spoil", "words"),
+    [
+        (everybodys, "{} can be changed by everybody"),
+        (a_users, "{} belongs to uid 61001"),
+        (None, "{} leads out of {}"),
+    ],
+)
+def test_a_packagers_folder_that_others_could_change_is_refused(
+    prefix: Path, spoil: Callable[[Path], None] | None, words: str
+) -> None:
+    """
+    What is put into a package there is root's everywhere; and a link in it to the machine's own
+    folder would have this machine's changed.
+    """
+    stage, lib = prefix / "stage", prefix / "stage/usr/lib"
+    lib.parent.mkdir(parents=True)
+    if spoil is None:
+        (prefix / "lib").mkdir()
+        lib.symlink_to(prefix / "lib")
+    else:
+        lib.mkdir()
+        spoil(lib)
+
+    result = make("install-helper", f"DESTDIR={stage}", "PREFIX=/usr")
+
+    assert 2 == result.returncode
+    name = f"{lib}/" if spoil is None else lib
+    assert f"install: {words.format(name, stage)}; refusing to install there" in result.stderr
+    assert not (stage / "usr/bin").exists()
 
 
 @pytest.mark.parametrize("word", ["PREFIX={}/a b", "FUSE_CONF=fuse.conf", 'FUSE_CONF=/"+x+"'])

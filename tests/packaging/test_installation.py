@@ -142,6 +142,10 @@ def has_a_tree_that_others_may_change(helper: Path) -> None:
     (helper.parents[1] / "lib" / "fusermount-py" / "entry.py").chmod(0o666)
 
 
+def lies_in_a_folder_that_others_may_change(helper: Path) -> None:
+    (helper.parents[1] / "lib").chmod(0o777)
+
+
 def has_no_interpreter_left(helper: Path) -> None:
     (helper.parents[1] / "lib" / "fusermount-py" / "entry.py").unlink()
 
@@ -154,6 +158,7 @@ def has_no_interpreter_left(helper: Path) -> None:
         (is_for_root_alone, "bin/fusermount3 can be started by its owner and group only"),
         (has_an_unreadable_tree, "fusermount_py/helper cannot be read by ordinary users"),
         (has_a_tree_that_others_may_change, "entry.py can be changed by others than root"),
+        (lies_in_a_folder_that_others_may_change, "whole/lib can be changed by others than root"),
         (has_no_interpreter_left, "No such file or directory"),
     ],
 )
