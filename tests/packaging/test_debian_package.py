@@ -222,6 +222,39 @@ def test_an_interrupted_upgrade_leaves_no_setuid_helper(
     assert ["fusermount3"] == ours_on_debian.setuid_helpers()
 
 
+def test_an_interrupted_upgrade_from_a_broken_version_leaves_no_setuid_helper_either(
+    ours_on_debian: DebianMachine, debian_package: Path, workshop: Callable[[], Path]
+) -> None:
+    """
+    Where the old version's own script fails, dpkg asks the new one's, and goes on.
+    """
+    prerm = ours_on_debian.inside("/var/lib/dpkg/info/fusermount-py.prerm")
+    prerm.write_text("#!/bin/sh\nexit 1\n")
+
+    dies = edited(debian_package, workshop(), version=HIGHER, preinst="kill -KILL $PPID")
+    ours_on_debian.dpkg_is_killed("--install", dies)
+
+    assert [] == ours_on_debian.setuid_helpers()
+
+
+def test_an_install_that_fails_makes_nothing_setuid_that_is_not_fuse3s(
+    debian: DebianMachine, debian_package: Path, workshop: Callable[[], Path]
+) -> None:
+    """
+    What the administrator has put there, without the bit, is not ours to make root's for everybody.
+    """
+    debian.run("dpkg", "--remove", "--force-depends", "fuse3")
+    own = debian.inside(HELPER)
+    own.write_bytes(debian.inside("/bin/true").read_bytes())
+    own.chmod(0o755)
+
+    fails = edited(debian_package, workshop(), preinst="exit 1")
+    result = debian.run("dpkg", "--force-depends", "-i", debian.brought(fails), check=False)
+
+    assert 1 == result.returncode
+    assert [] == debian.setuid_helpers()
+
+
 @pytest.mark.parametrize("script", ["prerm", "postrm"])
 def test_an_interrupted_removal_leaves_no_setuid_helper_and_can_be_finished(
     ours_on_debian: DebianMachine, script: str
