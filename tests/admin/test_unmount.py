@@ -1,7 +1,10 @@
 """`fusermount-py unmount` and `abort`: what they take, what they refuse, what they advise."""
 
+import ctypes
+import mmap
 import os
 import signal
+import stat
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,7 +16,9 @@ from fusermount_py.admin import removal
 from fusermount_py.helper.kernel import mount_table
 from support import kernel
 from support.admin import DISCONNECTED, Admin, Asking, Serve
+from support.flows import until
 from support.mount_table import mount_at, mounts_at
+from support.program import Program
 from support.users import User
 
 
@@ -110,6 +115,59 @@ def test_who_keeps_a_mount_busy_is_named_and_the_mount_stays(
     assert [line for line in lines if f"{pid} " in line and "working directory" in line]
     assert "--lazy" in lines[-1]
     assert b"demo" == mount_at(mountpoint).source
+
+
+def test_a_file_that_is_only_mapped_keeps_a_mount_busy(
+    admin: Admin, ours: Program, caller: User, home: Path
+) -> None:
+    """
+    Root takes by a descriptor, where the kernel does not say busy: what is overlooked is detached
+    under the process that uses it.
+    """
+    mountpoint = home / "file"
+    mountpoint.touch()
+    os.chown(mountpoint, caller.uid, caller.gid)
+    result = ours.mount(mountpoint, user=caller)
+    assert result.device is not None
+    ours.serve(result.device, root_mode=stat.S_IFREG | 0o644)
+    result.device.close()
+    reader, writer = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        caller.become()
+        descriptor = os.open(mountpoint, os.O_RDONLY)
+        libc = ctypes.CDLL(None)
+        libc.mmap.restype = ctypes.c_void_p  # Python's own mmap keeps the file open
+        libc.mmap(None, 4096, mmap.PROT_READ, mmap.MAP_PRIVATE, descriptor, ctypes.c_long(0))
+        os.close(descriptor)
+        os.write(writer, b"!")
+        signal.pause()
+    os.read(reader, 1)
+    status, _, said, _ = admin.run("unmount", mountpoint)
+    os.kill(pid, signal.SIGKILL)
+    os.waitpid(pid, 0)
+    for end in (reader, writer):
+        os.close(end)
+
+    assert 1 == status
+    (line,) = [line for line in said.decode().splitlines() if "has a file of it mapped" in line]
+    assert f"  {pid} " in line
+    assert 1 == len(mounts_at(mountpoint))
+
+
+def test_roots_unmount_takes_the_record_in_utab_as_well(
+    admin: Admin, ours: Program, caller: User, mountpoint: Path, utab: Path
+) -> None:
+    """
+    Else the next mount of that name is shown with options that it has not.
+    """
+    result = ours.mount(mountpoint, "fsname=demo,x-demo", user=caller)
+    assert result.device is not None
+    until(lambda: b"x-demo" in utab.read_bytes(), "the mount is recorded")
+
+    assert 0 == admin.run("unmount", mountpoint).exit_status
+    assert b"" == utab.read_bytes()
+    result.device.close()
 
 
 def test_lazy_takes_a_busy_mount(
