@@ -157,7 +157,7 @@ def test_nothing_of_the_callers_is_imported(
     CVE-2015-3202, CVE-2024-48990: root runs what the environment, or the current directory, names.
     """
     proof = home / "proof"
-    home.chmod(0o777)  # root's interpreter has no CAP_DAC_OVERRIDE any more
+    home.chmod(0o777)
     for name in LOADS_OWN:
         (home / name).parent.mkdir(exist_ok=True)
         (home / name).write_text(f"import posix; posix.open({str(proof)!r}, posix.O_CREAT)")
