@@ -113,7 +113,6 @@ def test_nobody_waits_for_those_that_wait(
         running.process.kill()
 
 
-@pytest.mark.xfail(reason="look-ups of unmount and --auto-unmount have no clock")
 @pytest.mark.parametrize("words", [("-u",), ("-u", "-z"), ("--auto-unmount",)])
 def test_unmounting_there_ends_too(
     ours: Program, caller: User, automount: Callable[[str], Path], words: tuple[str, ...]
