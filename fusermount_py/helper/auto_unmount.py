@@ -18,6 +18,7 @@ import time
 from fusermount_py.helper import permission, unmount
 from fusermount_py.helper.errors import KernelError
 from fusermount_py.helper.kernel import mount_identity, mountpoint, privilege
+from fusermount_py.helper.kernel.patience import start_thread
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -170,7 +171,7 @@ def _ask(mount: int) -> int | None:
 
     try:
         # A hung server blocks the one that asks for ever; the end of this process ends that.
-        _thread.start_new_thread(ask, ())
+        start_thread(ask)
     except RuntimeError:
         # The caller is at the process limit, and nobody else will come to take a dead mount, which
         # answers at once. A hung one is left when the alarm ends this process.

@@ -7,7 +7,6 @@ A Context exists only for what policy has let pass. What is asked again here is 
 lands, which may have changed since: right before the deed, and of the mount itself right after it.
 """
 
-import _thread
 import errno
 import posix
 import select
@@ -17,6 +16,7 @@ from fusermount_py.helper.errors import KernelError
 from fusermount_py.helper.kernel import mount_identity, privilege, syscalls
 from fusermount_py.helper.kernel.constants import FSCONFIG_STRING_MAX, MNT_DETACH
 from fusermount_py.helper.kernel.fs_context import FsContext
+from fusermount_py.helper.kernel.patience import start_thread
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -109,7 +109,7 @@ def create_watched(prepared: "Prepared", comm: "Comm", seconds: float) -> None:
         posix.close(writing)
 
     try:
-        _thread.start_new_thread(run, ())
+        start_thread(run)
     except RuntimeError as error:  # what Python makes of clone's EAGAIN
         raise KernelError(
             f"mount failed: {posix.strerror(errno.EAGAIN)} (no thread)", errno.EAGAIN, "create"
@@ -182,11 +182,16 @@ def attach(prepared: "Prepared") -> Mounted:
     if not prepared.context.is_public:
         _announce(prepared)
     mounted = _attach(prepared)
-    # move_mount puts it on top of whatever root has mounted on the pinned inode by now, and that
-    # nobody has judged.
-    if not mount_identity.lies_on(mounted.descriptor, prepared.mountpoint.descriptor):
+    try:
+        # move_mount puts it on top of whatever root has mounted on the pinned inode by now, and
+        # that nobody has judged.
+        permission.check_uncovered(
+            prepared.mountpoint,
+            mount_identity.lies_on(mounted.descriptor, prepared.mountpoint.descriptor),
+        )
+    except BaseException:  # the caller may have left no descriptor to ask with, too
         take_back(mounted)
-        raise permission.covered(prepared.mountpoint)
+        raise
     return mounted
 
 

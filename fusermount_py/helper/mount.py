@@ -10,6 +10,7 @@ kernel. Classic and sync-init differ in when the device is sent and in who waits
 import _signal  # type: ignore[import-not-found]  # signal: 4 ms
 
 from fusermount_py.helper import creation, mount_max, permission
+from fusermount_py.helper.errors import KernelError
 from fusermount_py.helper.fuse_conf import Config
 from fusermount_py.helper.fuse_conf import parse as parse_config
 from fusermount_py.helper.kernel import device, mount_identity, mountpoint, privilege
@@ -157,14 +158,22 @@ def _judge(pinned: "Pinned", caller: "Caller") -> None:
 
 
 def _read_config(around: Surroundings) -> Config:
-    """The administrator's settings; a file that is missing or cannot be read means the defaults."""
+    """
+    The administrator's settings; the defaults where the file is missing, or closed to the caller.
+
+    What else keeps it from being read may be the caller's doing, such as a limit on descriptors.
+    """
+    path = around.conf_path
     try:
-        config = parse_config(read(around.conf_path), around.conf_path)
+        config = parse_config(read(path), path)
     except FileNotFoundError:
-        return Config(around.conf_path)
+        return Config(path)
     except OSError as error:
-        around.warn(f"failed to open {around.conf_path}: {error.strerror}")
-        return Config(around.conf_path)
+        sentence = f"failed to open {path}: {error.strerror}"
+        if not isinstance(error, PermissionError):
+            raise KernelError(sentence, error.errno or 0, "permission") from error
+        around.warn(sentence)
+        return Config(path)
     for warning in config.warnings:
         around.warn(warning)
     return config

@@ -108,11 +108,12 @@ def check_namespace_owner(*, is_ours: bool) -> None:
         )
 
 
-def covered(mountpoint: "Pinned") -> Refused:
+def check_uncovered(mountpoint: "Pinned", uncovered: bool) -> None:
     """What root has mounted there meanwhile was not judged, and hides nothing of the caller's."""
-    return Refused(
-        f"something else was mounted on {mountpoint.path} meanwhile", "attach", errno.EBUSY
-    )
+    if not uncovered:
+        raise Refused(
+            f"something else was mounted on {mountpoint.path} meanwhile", "attach", errno.EBUSY
+        )
 
 
 def check_kind(mountpoint: "Pinned") -> None:

@@ -34,6 +34,10 @@ if TYPE_CHECKING:
 _PROGRAM_SECONDS = 4.0  # what mount(8) gets; its work takes milliseconds, the rest waits for a lock
 _SCRIBE_SECONDS = 5.0
 _MOMENT = 0.25
+# cgroups(7): version 2, the same beside version 1, and version 1's freezer.
+_CONTROL_GROUPS = tuple(
+    f"/sys/fs/cgroup/{below}cgroup.procs" for below in ("", "unified/", "freezer/")
+)
 _KNOWN = b"k"
 _QUESTION_MAX = 1 << 13  # a mount id, and no more options than are recordable
 
@@ -56,6 +60,7 @@ def start() -> "Scribe | None":
     try:
         _keep_only(asked, telling)
         privilege.become_scribe()
+        _leave_the_callers_control_group()
         _serve(caller, asked, telling)
     finally:
         posix._exit(0)  # noqa: SLF001  # the name of the system call
@@ -121,6 +126,21 @@ def _keep_only(asked: int, telling: int) -> None:
     posix.closerange(3, first)
     posix.closerange(first + 1, second)
     posix.closerange(second + 1, 1 << 20)
+
+
+def _leave_the_callers_control_group() -> None:
+    """
+    Whoever owns it could freeze us, or mount(8), with the table's lock in hand, or kill either.
+
+    There is one scribe for a helper, and helpers are counted; it ends seconds after its helper.
+    """
+    for path in _CONTROL_GROUPS:
+        try:
+            group = posix.open(path, posix.O_WRONLY | posix.O_CLOEXEC)
+            posix.write(group, b"0")
+            posix.close(group)
+        except OSError:
+            continue  # not mounted, or in a container
 
 
 def _serve(caller: "Caller", asked: int, telling: int) -> None:

@@ -31,9 +31,7 @@ FINDS_ITS_MOUNT_BY_NAME = Change(
     "        path = posix.readlink(pinned.magic_link)\n"
     "        return posix.open(path, posix.O_PATH | posix.O_NOFOLLOW)\n",
 )
-IS_NOT_LOOKED_AT_AGAIN = Change(
-    "fusermount_py/helper/creation.py", "if not mount_identity.lies_on(", "if 0 and not ("
-)
+IS_NOT_LOOKED_AT_AGAIN = Change("fusermount_py/helper/permission.py", "if not uncovered:", "if 0:")
 GOES_BY_ANY_NAME = Change(
     "fusermount_py/helper/unmount.py",
     "    if entry is None or _leads_nowhere_else(located, entry):\n",

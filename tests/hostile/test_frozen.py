@@ -162,29 +162,6 @@ def at_the_table(
     return start
 
 
-def test_anothers_mount_does_not_fail_for_a_frozen_scribe(
-    ours: Program, another_user: User, open_place: Path, utab: Path, group: Group,
-    at_the_table: Callable[..., None],
-) -> None:  # fmt: skip
-    """
-    mount(8) runs in its user's group and can be frozen with the table's lock in its hands. The
-    lock file is readable by all, so anybody can hold it anyway; a mount is not worth less for it.
-    """
-    at_the_table(group, is_locked)
-    group.freeze()
-    assert is_locked(utab)
-
-    mounted = ours.mount(open_place, "fsname=another,x-demo", user=another_user)
-    group.thaw()
-
-    assert (0, b"", b"") == mounted[:3]
-    assert 1 == len(mounts_at(open_place))
-
-
-THE_USERS_GROUP = "the scribe stays in its user's control group (helper/scribe.py)"
-
-
-@pytest.mark.xfail(reason=THE_USERS_GROUP)
 def test_no_process_of_roots_is_its_users_to_freeze(
     group: Group, at_the_table: Callable[..., None]
 ) -> None:
@@ -197,7 +174,6 @@ def test_no_process_of_roots_is_its_users_to_freeze(
     assert [] == group.root_processes()
 
 
-@pytest.mark.xfail(reason=THE_USERS_GROUP)
 def test_no_process_of_roots_is_its_users_to_kill(
     utab: Path, second_version: Group, at_the_table: Callable[..., None]
 ) -> None:

@@ -33,14 +33,11 @@ def limit_descriptors(running: Running, user: User, descriptors: int) -> None:
         user.call(limit)
 
 
-AFTER_THE_DEED = "what is looked at after the mount is made does not take it back (creation.py)"
-
-
 @pytest.mark.parametrize(
     "options",
     [
-        pytest.param("fsname=demo", id="short", marks=pytest.mark.xfail(reason=AFTER_THE_DEED)),
-        pytest.param("x-demo", id="recorded", marks=pytest.mark.xfail(reason=AFTER_THE_DEED)),
+        pytest.param("fsname=demo", id="short"),
+        pytest.param("x-demo", id="recorded"),
         pytest.param("fsname=" + "n" * 300, id="long"),
     ],
 )
@@ -84,7 +81,6 @@ def is_the_callers(running: Running, user: User) -> bool:
     return f"\nUid:\t{user.uid}\t{user.uid}\t{user.uid}\t{user.uid}\n" in status
 
 
-@pytest.mark.xfail(reason="settings that cannot be read are the defaults (helper/mount.py)")
 def test_the_administrators_settings_cannot_be_kept_from_being_read(
     ours: Program, caller: User, mountpoint: Path, fuse_conf: Callable[..., None]
 ) -> None:

@@ -12,13 +12,14 @@ import pytest
 
 from support import kernel
 from support.foreign_namespace import ForeignNamespace
+from support.injected import Injected
 from support.program import Program
 from support.users import ROOT, User
 from support.weakened import Change, Target, against
 
 IN_ANY_NAMESPACE = against(
     Change("fusermount_py/helper/permission.py", "if not is_here:", "if 0:"),
-    Change("fusermount_py/helper/creation.py", "if not mount_identity.lies_on(", "if 0 and not ("),
+    Change("fusermount_py/helper/permission.py", "if not uncovered:", "if 0:"),
 )
 
 
@@ -94,6 +95,24 @@ def test_nothing_is_mounted_in_a_namespace_of_another_user_namespace(
     if not target.is_weak:
         sentence = b"this mount namespace belongs to another user namespace than the program"
         assert (1, b"fusermount3: " + sentence + b"\n") == (exit_status, stderr)
+
+
+def test_a_question_that_fails_is_not_a_yes(ours: Program, caller: User, mountpoint: Path) -> None:
+    """
+    Whose namespace it is takes a descriptor to ask, and the caller decides how many there are.
+    """
+    with ForeignNamespace(caller, mountpoint) as foreign:
+
+        def mount_inside(which: int) -> int:
+            kernel.setns(foreign.pid)
+            starved = Injected(ours, (f"ioctl:error=EMFILE:when={which}",))
+            return starved.mount(mountpoint, user=caller).exit_status
+
+        # Some of them are the interpreter's own; one is the question.
+        answers = [ROOT.call(mount_inside, which) for which in range(1, 9)]
+
+        assert 0 not in answers
+        assert "fuse" not in foreign.mounted_types()
 
 
 def test_a_root_directory_that_is_no_mount_is_as_good_as_any(

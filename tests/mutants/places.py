@@ -51,8 +51,50 @@ ROWS = (
         (f"{PLACES}::test_nothing_is_mounted_in_a_namespace_of_another_user_namespace[ours]",),
     ),
     Mutant(
+        "whose namespace it is must be answered",
+        (
+            Change(
+                f"{HELPER}/kernel/mount_identity.py",
+                "    except PermissionError:\n        return True",
+                "    except OSError:\n        return True",
+            ),
+        ),
+        (f"{PLACES}::test_a_question_that_fails_is_not_a_yes",),
+    ),
+    Mutant(
+        "settings that cannot be read are no defaults",
+        (Change(f"{HELPER}/mount.py", "if not isinstance(error, PermissionError):", "if 0:"),),
+        (
+            "tests/hostile/test_limits_at_run_time.py::test_the_administrators_settings_cannot_be_kept_from_being_read",
+        ),
+    ),
+    Mutant(
+        "a mount that cannot be asked for its place is taken back",
+        (
+            Change(
+                CREATION,
+                "    except BaseException:  # the caller may",
+                "    except KernelError:  #",
+            ),
+        ),
+        (
+            "tests/hostile/test_limits_at_run_time.py::test_no_descriptor_is_left_at_any_step_of_the_mount[short]",
+        ),
+    ),
+    Mutant(
+        "the scribe is in no control group of its user's",
+        (
+            Change(
+                f"{HELPER}/scribe.py",
+                "        privilege.become_scribe()\n        _leave_the_callers_control_group()\n",
+                "        privilege.become_scribe()\n",
+            ),
+        ),
+        ("tests/hostile/test_frozen.py::test_no_process_of_roots_is_its_users_to_freeze",),
+    ),
+    Mutant(
         "what root has mounted meanwhile is not covered",
-        (Change(CREATION, "if not mount_identity.lies_on(", "if 0 and not ("),),
+        (Change(f"{HELPER}/permission.py", "if not uncovered:", "if 0:"),),
         (f"{ENDINGS}::test_what_root_mounts_before_proceed_is_not_covered",),
     ),
     Mutant(
@@ -80,7 +122,7 @@ ROWS = (
                 "        path = posix.readlink(pinned.magic_link)\n"
                 "        return posix.open(path, posix.O_PATH | posix.O_NOFOLLOW)\n",
             ),
-            Change(CREATION, "if not mount_identity.lies_on(", "if 0 and not ("),
+            Change(f"{HELPER}/permission.py", "if not uncovered:", "if 0:"),
         ),
         (f"{EXCHANGED}::test_what_is_taken_back_is_what_was_mounted[ours]",),
     ),
@@ -110,7 +152,7 @@ ROWS = (
         "what mount(2) made is looked for on the mount that was judged",
         (
             Change(LEGACY, "or not mount_identity.lies_on(mount, pinned.descriptor)", "or 0"),
-            Change(CREATION, "if not mount_identity.lies_on(", "if 0 and not ("),
+            Change(f"{HELPER}/permission.py", "if not uncovered:", "if 0:"),
         ),
         (f"{MADE_BY_MOUNT_2}[on another mount]",),
     ),

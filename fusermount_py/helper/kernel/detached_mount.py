@@ -9,6 +9,7 @@ What mount(2) made is never looked for by a name, and goes with its thread, what
 """
 
 import _thread
+import errno
 import posix
 
 from fusermount_py.helper.kernel import mount_call, syscalls
@@ -23,6 +24,7 @@ from fusermount_py.helper.kernel.constants import (
 )
 from fusermount_py.helper.kernel.mount_call import MountCall
 from fusermount_py.helper.kernel.mountpoint import Pinned
+from fusermount_py.helper.kernel.patience import start_thread
 
 # There on every machine, of either type, in one file system that is mounted by itself.
 _PROC, _DIRECTORY, _FILE = "/proc", "/proc", "/proc/self/status"
@@ -57,9 +59,9 @@ class DetachedMount:
         # A thread starts with the capabilities of the one that starts it, and with its namespace,
         # which it then leaves alone. Descriptors are the whole process's.
         try:
-            _thread.start_new_thread(run, ())
+            start_thread(run)
         except RuntimeError as error:  # what Python makes of clone's EAGAIN
-            raise BlockingIOError(11, posix.strerror(11)) from error
+            raise OSError(errno.EAGAIN, posix.strerror(errno.EAGAIN)) from error
         done.acquire()
         if failures:
             raise failures[0]

@@ -84,8 +84,8 @@ def owner_namespace_is_ours() -> bool:
     namespace = posix.open("/proc/self/ns/mnt", posix.O_RDONLY | posix.O_CLOEXEC)
     try:
         owner = fcntl.ioctl(namespace, NS_GET_USERNS)
-    except OSError:
-        return True  # EPERM: it is not below ours
+    except PermissionError:
+        return True  # it is not below ours
     finally:
         posix.close(namespace)
     try:

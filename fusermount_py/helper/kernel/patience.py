@@ -6,11 +6,26 @@ may be a FUSE mount of the caller's whose server hangs. Those calls have no time
 would end us without a sentence; so a second thread looks at the clock.
 """
 
+import _signal  # type: ignore[import-not-found]  # signal: 4 ms
 import _thread
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+
+def start_thread(run: "Callable[[], None]") -> None:
+    """
+    A second thread, which takes no signal; RuntimeError at the process limit.
+
+    A signal to the process goes to any thread that lets it through, so while the first blocks all
+    of them, between attaching and telling, no other may take one.
+    """
+    before = _signal.pthread_sigmask(_signal.SIG_BLOCK, _signal.valid_signals())
+    try:
+        _thread.start_new_thread(run, ())
+    finally:
+        _signal.pthread_sigmask(_signal.SIG_SETMASK, before)
 
 
 class Patience:
@@ -23,7 +38,7 @@ class Patience:
         self._ended.acquire()
         self._decided = _thread.allocate_lock()
         try:  # noqa: SIM105  # contextlib: 4 ms
-            _thread.start_new_thread(self._wait, (seconds, over))
+            start_thread(lambda: self._wait(seconds, over))
         except RuntimeError:
             pass  # the caller is at its process limit: no reason not to mount, as C would
 
