@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from support.flows import until
+from support.held import Held
 from support.mount_table import mounts_at
 from support.program import Program, Running
 from support.users import User
@@ -82,7 +83,11 @@ def is_the_callers(running: Running, user: User) -> bool:
 
 
 def test_the_administrators_settings_cannot_be_kept_from_being_read(
-    ours: Program, caller: User, mountpoint: Path, fuse_conf: Callable[..., None]
+    ours: Program,
+    held: Callable[..., Held],
+    caller: User,
+    mountpoint: Path,
+    fuse_conf: Callable[..., None],
 ) -> None:
     """
     Too few descriptors for fuse.conf; a warning that nobody reads, so that the helper waits; as
@@ -94,12 +99,13 @@ def test_the_administrators_settings_cannot_be_kept_from_being_read(
     place.mkdir()
     os.chown(place, caller.uid, caller.gid)
 
-    for descriptors in range(5, 15):
+    for descriptors in range(7, 10):
         reader, writer = full_pipe()
-        running = ours.start("--", place, user=caller, stderr=writer)
+        # Its first call as the caller: there it is held for two seconds.
+        running = held(ours, "socket").start("--", place, user=caller, stderr=writer)
         until(lambda: is_the_callers(running, caller), "a helper that is the caller's")  # noqa: B023  # called before the next round
         limit_descriptors(running, caller, descriptors)
-        time.sleep(0.2)
+        time.sleep(2.5)
         limit_descriptors(running, caller, MOST)
         os.close(writer)
         os.close(reader)
