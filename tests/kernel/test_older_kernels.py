@@ -143,6 +143,26 @@ def test_what_only_mount_2_can_refuse_is_told_by_the_status(
 
 
 @each_kernel
+def test_what_was_judged_is_what_is_covered(
+    older: Program, caller: User, home: Path, mountpoint: Path
+) -> None:
+    """
+    Each interface mounts on the inode that is held, and asks for no name again.
+    """
+    victim = home / "victim"
+    victim.mkdir()
+    running = older.start_sync_init(mountpoint, user=caller)
+    running.receive_device()
+    mountpoint.rename(home / "moved")
+    mountpoint.symlink_to(victim)
+    running.proceed()
+
+    running.wait()
+    assert [] == mounts_at(victim)
+    mountpoint.unlink()
+
+
+@each_kernel
 def test_a_client_that_hangs_up_right_after_proceed_has_no_mount(
     older: Program, caller: User, mountpoint: Path
 ) -> None:

@@ -157,6 +157,16 @@ ROWS = (
         (f"{MADE_BY_MOUNT_2}[on another mount]",),
     ),
     Mutant(
+        "mount(2) mounts on the inode that was judged",
+        (Change(LEGACY, "mount_on(pinned.magic_link)", "mount_on(pinned.path)"),),
+        (f"{OLDER}::test_what_was_judged_is_what_is_covered[no fs context]",),
+    ),
+    Mutant(
+        "mount(2) is told nosuid and nodev",
+        (Change(f"{HELPER}/kernel/mount_call.py", "self._flags = flags", "self._flags = 0"),),
+        (f"{OLDER}::test_a_mount_is_the_same_and_its_owner_takes_it[no fs context]",),
+    ),
+    Mutant(
         "what mount(2) made for a client that is gone is taken back",
         (Change(CREATION, "        take_back(attach(prepared))\n", "        pass\n"),),
         (f"{OLDER}::test_a_client_that_hangs_up_right_after_proceed_has_no_mount[no fs context]",),
