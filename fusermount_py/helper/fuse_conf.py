@@ -3,6 +3,7 @@ Policy: the text of /etc/fuse.conf -> Config.
 
     user_allow_other        ordinary callers may give allow_other
     mount_max = N           FUSE mounts in this namespace, -1 for no limit
+    service_open_path = ... another program's, which reads the same file (libfuse 3.19)
     # comment
 
 A line we cannot read is warned about and does not count; the mount goes on (contract, section 7).
@@ -49,10 +50,13 @@ def parse(text: bytes, path: str) -> Config:
 def _parse_line(config: Config, line: bytes, place: str) -> None:
     if not line:
         return
-    name, _, value = line.partition(b"=")
+    name, equals, value = line.partition(b"=")
+    name = name.rstrip(_SPACES)
     if line == b"user_allow_other":
         config.user_allow_other = True
-    elif name.rstrip(_SPACES) == b"mount_max" and (limit := _leading_number(value)) is not None:
+    elif name == b"service_open_path" and equals:
+        pass  # whether its value is right is for the program that obeys it
+    elif name == b"mount_max" and (limit := _leading_number(value)) is not None:
         if limit < _NO_LIMIT:
             config.warnings.append(f"invalid mount_max = {limit} in {place}")
         else:

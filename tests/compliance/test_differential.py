@@ -210,6 +210,11 @@ LINE = st.one_of(
             b" user_allow_other ",
             b"user_allow_other # yes",
             b"#user_allow_other",
+            b"\t user_allow_other\v\f",
+            b" \t# user_allow_other",
+            b"service_open_path = ext4 /dev/sd*",
+            b"\tservice_open_path\t=#",
+            b"service_open_path",
         ]
     ),
     st.sampled_from([b"user_allow_other=1", b"", b"# comment", b"mount_max", b"bogus", b"a=b"]),

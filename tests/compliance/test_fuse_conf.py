@@ -1,9 +1,11 @@
 """/etc/fuse.conf: contract, section 7."""
 
+import random
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from compliance.differences import accounted_for
 from compliance.likeness import Outcome, mount_outcome, mounted_by_hand
 
 from support.program import Program
@@ -159,3 +161,102 @@ def test_a_mount_max_below_minus_one_is_refused_since_3_15_and_forbids_all_befor
 
     warning = b"fusermount3: invalid mount_max = -2 in /etc/fuse.conf at line 1\n"
     assert [(1, TOO_MANY), (0, warning)] == [(one.exit_status, one.stderr) for one in seen]
+
+
+@pytest.mark.parametrize(
+    ("number", "theirs_permits"),
+    [
+        ("2147483647", True),
+        ("2147483648", False),
+        ("4294967295", True),
+        ("4294967296", False),
+        ("9" * 20, True),
+    ],
+)
+def test_a_very_large_mount_max_is_no_limit(
+    theirs: Program,
+    ours: Program,
+    caller: User,
+    mountpoint: Path,
+    fuse_conf: FuseConf,
+    number: str,
+    theirs_permits: bool,
+) -> None:
+    """
+    Whoever writes such a number wants to be asked no more; theirs takes its lowest 32 bits.
+    """
+    fuse_conf(f"mount_max = {number}\n")
+
+    seen = [mount_outcome(program, "--", mountpoint, user=caller) for program in (theirs, ours)]
+
+    expected = [(0, b"") if permits else (1, TOO_MANY) for permits in (theirs_permits, True)]
+    assert expected == [(one.exit_status, one.stderr) for one in seen]
+
+
+def test_lines_for_the_other_program_that_reads_this_file_are_no_news(
+    theirs: Program, ours: Program, caller: User, mountpoint: Path, fuse_conf: FuseConf
+) -> None:
+    """
+    Libfuse 3.19 has such lines, and a caller may take a word on stderr for a failure. 3.14.0 knows
+    none of them.
+    """
+    fuse_conf(
+        "service_open_path = ext4 /dev/disk/*\n"
+        "\tservice_open_path\t=\text4 relative\t# why\n"
+        "service_open_path =\n"
+        "user_allow_other\n"
+    )
+
+    seen = [mount_allowing_others(program, mountpoint, caller) for program in (theirs, ours)]
+
+    assert [0, 0] == [one.exit_status for one in seen]
+    assert [3, 0] == [one.stderr.count(b"unknown parameter") for one in seen]
+    assert b"" == seen[1].stderr
+
+
+def written_by_hand(choice: random.Random) -> str:
+    """A file as administrators write them: settings and slips, indented, commented, in any case."""
+
+    def space() -> str:
+        return choice.choice(["", "", " ", "\t", "   ", " \t ", "\v", "\f"])
+
+    def line() -> str:
+        number = choice.choice(["0", "1", "2", "3", "7", "-1", "+2", "0x1", "01", "2x", "", "no"])
+        setting = choice.choice(
+            [
+                *("user_allow_other", "USER_ALLOW_OTHER", "user_allow_other=1", "allow_other"),
+                *(f"mount_max{space()}={space()}{number}" for _ in range(3)),
+                *("mount_max", "mount-max=2", f"mount_max {number}", "max = 1", "= 1", "="),
+                f"service_open_path{space()}={space()}ext4{space()}/dev/disk*",
+                *("", "", "x" * choice.randrange(230, 280)),
+            ]
+        )
+        comment = choice.choice(["", "", f"#{space()}words", "# user_allow_other", "##"])
+        return f"{space()}{setting}{space()}{comment}{choice.choice(['', '', chr(13)])}"
+
+    text = "\n".join(line() for _ in range(choice.randrange(1, 40)))
+    return text + choice.choice(["\n", "\n", "\n", "\n\n", "\r\n", ""])
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_whole_files_are_read_alike(
+    theirs: Program,
+    ours: Program,
+    caller: User,
+    furnished: Path,
+    fuse_conf: FuseConf,
+    seed: int,
+) -> None:
+    """
+    Each line has its own warning or none, with its own number, and the last setting counts.
+    """
+    text = written_by_hand(random.Random(seed))  # noqa: S311  # the same files in each run
+    fuse_conf(text)
+    others = [furnished / name for name in ("with space", "sticky")[: seed % 3]]
+
+    with mounted_by_hand(*others, user=ROOT):
+        expected = mount_allowing_others(theirs, furnished / "plain", caller)
+    with mounted_by_hand(*others, user=ROOT):
+        found = mount_allowing_others(ours, furnished / "plain", caller)
+
+    assert accounted_for(expected, found), (text, expected, found)

@@ -8,7 +8,20 @@ from fusermount_py.helper.fuse_conf import Config, parse
 
 PATH = "/etc/fuse.conf"
 PIECES = st.sampled_from(
-    [b"user_allow_other", b"mount_max", b"=", b" ", b"-", b"0x", b"9", b"#", b"\n", b"\r", b"\xff"]
+    [
+        b"user_allow_other",
+        b"mount_max",
+        b"service_open_path",
+        b"=",
+        b" ",
+        b"-",
+        b"0x",
+        b"9",
+        b"#",
+        b"\n",
+        b"\r",
+        b"\xff",
+    ]
 )
 
 
@@ -78,8 +91,62 @@ def test_mount_max_is_a_number_as_c_reads_it(line: bytes, mount_max: int) -> Non
 
 
 @pytest.mark.parametrize(
+    "line",
+    [
+        b"",
+        b" ",
+        b"\t\t",
+        b" \t \v\f",
+        b"#",
+        b"# user_allow_other",
+        b"   # mount_max = 7\t ",
+        b"\t#\t# mount_max = 7",
+        b"\r",
+    ],
+)
+def test_a_line_of_nothing_says_nothing(line: bytes) -> None:
+    """
+    Files are indented and commented by hand, and a warning at each mount is nobody's wish.
+    """
+    config = parse(line + b"\n", PATH)
+
+    assert (1000, False, []) == (config.mount_max, config.user_allow_other, config.warnings)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b"service_open_path = ext4 /dev/disk*",
+        b"service_open_path=ext4 /dev/disk*",
+        b" \tservice_open_path\t=\text4\t/dev/disk*  # behind a value",
+        b"service_open_path = * relative",
+        b"service_open_path = ext4",
+        b"service_open_path =",
+        b"service_open_path = user_allow_other",
+        b"service_open_path = \xff = mount_max = 7",
+    ],
+)
+def test_what_another_program_reads_here_is_no_news(line: bytes) -> None:
+    """
+    Libfuse 3.19 has a second program with lines in this file: a word about them at each mount
+    would be taken for a failure. They give nobody anything here.
+    """
+    config = parse((line + b"\n") * 2 + b"mount_max = 5\n", PATH)
+
+    assert (5, False, []) == (config.mount_max, config.user_allow_other, config.warnings)
+
+
+@pytest.mark.parametrize(
     ("text", "warning"),
     [
+        (
+            b"service_open_path\n",
+            "unknown parameter in /etc/fuse.conf at line 1: 'service_open_path'",
+        ),
+        (
+            b"service_open_paths = ext4 /dev/sda\n",
+            "unknown parameter in /etc/fuse.conf at line 1: 'service_open_paths = ext4 /dev/sda'",
+        ),
         (b"\nfoo\n", "unknown parameter in /etc/fuse.conf at line 2: 'foo'"),
         (b"foo bar # x\n", "unknown parameter in /etc/fuse.conf at line 1: 'foo bar'"),
         (b"mount_max\n", "unknown parameter in /etc/fuse.conf at line 1: 'mount_max'"),
