@@ -96,7 +96,8 @@ def _take_unless_busy(located: "Located", mount: int, entry: "Mount | None") -> 
     if entry is None or _leads_nowhere_else(located, entry):
         posix.close(mount)
         _take_named(located)
-    elif mount_table.has_mounts_on(entry.id):
+    # Where nothing is mounted, this is the file system around it, and the kernel says so to root.
+    elif entry.mountpoint == located.path and mount_table.has_mounts_on(entry.id):
         raise OSError(errno.EBUSY, posix.strerror(errno.EBUSY))
     else:
         take_held(mount)

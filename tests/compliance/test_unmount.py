@@ -119,6 +119,24 @@ def test_root_hears_what_the_kernel_says(
     assert Outcome(1, b"", words) == outcome
 
 
+@pytest.mark.parametrize("flags", [(), ("-z",)], ids=["plain", "lazy"])
+@pytest.mark.parametrize("path", ["plain", "link"])
+def test_root_hears_that_nothing_is_mounted_there_whatever_is_beside(
+    helper: Program, caller: User, furnished: Path, path: str, flags: tuple[str, ...]
+) -> None:
+    """
+    Neither the file system around it is meant, which is busy, nor what a symlink leads to.
+    """
+    (furnished / "link").unlink()
+    (furnished / "link").symlink_to("with space")
+
+    with mounted_by_hand(furnished / "with space", user=caller):
+        outcome = unmount_outcome(helper, furnished / path, *flags, user=ROOT)
+
+    words = f"fusermount3: failed to unmount {furnished / path}: Invalid argument\n".encode()
+    assert Outcome(1, b"", words) == outcome
+
+
 def test_a_busy_mount_stays_unless_it_is_lazy(
     helper: Program, caller: User, mountpoint: Path
 ) -> None:
