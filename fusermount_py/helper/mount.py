@@ -104,7 +104,8 @@ def prepare(request: "MountRequest", located: "Located", around: Surroundings) -
     config = _read_config(around)
     if not caller.is_root:
         mount_max.reserve(config, around.seats)
-    pinned = mountpoint.pin(located)
+    # An ordinary caller's symlink is no mountpoint: libfuse refuses it, and callers rely on that.
+    pinned = mountpoint.pin(located, follow=caller.is_root)
     _judge(pinned, caller)
     options = parse_options(request.options, config, privileged=caller.is_root)
     for warning in options.warnings:

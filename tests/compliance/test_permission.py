@@ -110,6 +110,104 @@ def test_root_mounts_on_anybodys_file_and_directory(
     assert "user_id=0" in outcome.mounted[0].options
 
 
+ROOTS_LINKS = [
+    # path in the furnished home, where it leads
+    ("link", "plain"),
+    ("link/", "plain"),
+    ("readonly/../link", "plain"),
+    ("link-to-link", "plain"),
+    ("link-to-file", "file"),
+    ("link-to-forbidden", "forbidden/plain"),
+]
+
+
+@pytest.mark.parametrize(("path", "at"), ROOTS_LINKS)
+@pytest.mark.parametrize("absolute", [True, False], ids=["absolute", "relative"])
+def test_root_may_name_the_mountpoint_by_a_symlink(
+    theirs: Program, ours: Program, furnished: Path, path: str, at: str, absolute: bool
+) -> None:
+    """
+    Root's own links are root's to use, as with mount(8), and 3.19 follows them. 3.14.0 means to,
+    but calls the root directory a symlink, too, which kernels refuse.
+    """
+    for name, target in (
+        ("link-to-link", "link"),
+        ("link-to-file", "file"),
+        ("link-to-forbidden", "forbidden/plain"),
+    ):
+        (furnished / name).symlink_to(target)
+    words = os.path.join(furnished, path) if absolute else path
+
+    refused, mounted = [
+        mount_outcome(program, "--", words, user=ROOT, cwd=furnished) for program in (theirs, ours)
+    ]
+
+    assert (1, ()) == (refused.exit_status, refused.mounted)
+    assert refused.stderr.startswith(b"fusermount3: mount failed: ")
+    assert (0, b"", b"", ((b"\0", 1),)) == mounted[:4]
+    assert [os.fsencode(furnished / at)] == [mount.mountpoint for mount in mounted.mounted]
+
+
+@pytest.mark.parametrize(
+    ("path", "reason"),
+    [
+        ("dangling", "failed to access mountpoint {}: " + MISSING),
+        ("loop", "failed to access mountpoint {}: Too many levels of symbolic links"),
+        ("link-to-fifo", "mountpoint {} is not a directory or a regular file"),
+    ],
+)
+def test_a_symlink_of_roots_that_leads_to_no_mountpoint(
+    ours: Program, furnished: Path, path: str, reason: str
+) -> None:
+    """
+    It is told by where it leads, if it leads anywhere. (3.14.0 refuses each symlink of root's.)
+    """
+    (furnished / "link-to-fifo").symlink_to("fifo")
+    named = "fifo" if path == "link-to-fifo" else path
+
+    outcome = mount_outcome(ours, "--", furnished / path, user=ROOT)
+
+    words = f"fusermount3: {reason.format(furnished / named)}\n".encode()
+    assert Outcome(1, b"", words) == outcome
+
+
+@pytest.mark.parametrize("path", ["link-to-file", "link-to-link", "link-to-mount"])
+def test_an_ordinary_callers_symlink_is_no_mountpoint_wherever_it_leads(
+    helper: Program, caller: User, furnished: Path, path: str
+) -> None:
+    """
+    What a symlink is of is judged as little as what it leads to: it is none, in all versions.
+    """
+    (furnished / path).symlink_to(
+        {"link-to-file": "file", "link-to-link": "link"}.get(path, "plain")
+    )
+    os.chown(furnished / path, caller.uid, caller.gid, follow_symlinks=False)
+
+    with mounted_by_hand(*[furnished / "plain"] * (path == "link-to-mount"), user=caller):
+        outcome = mount_outcome(helper, "--", furnished / path, user=caller)
+
+    words = f"fusermount3: {NEITHER.format(furnished / path)}\n".encode()
+    assert Outcome(1, b"", words) == outcome
+
+
+@pytest.mark.parametrize("target", ["plain", "/"], ids=["relative", "absolute"])
+def test_a_mountpoint_below_a_symlink_is_the_one_that_it_leads_to(
+    helper: Program, user: User, furnished: Path, caller: User, target: str
+) -> None:
+    """
+    Home directories are symlinks on many machines; only the last component may be none.
+    """
+    inside = furnished / "plain" / "inside"
+    inside.mkdir()
+    os.chown(inside, caller.uid, caller.gid)
+    (furnished / "way").symlink_to(furnished / "plain" if target == "/" else target)
+
+    outcome = mount_outcome(helper, "--", furnished / "way" / "inside", user=user)
+
+    assert (0, b"", b"", ((b"\0", 1),)) == outcome[:4]
+    assert [os.fsencode(inside)] == [mount.mountpoint for mount in outcome.mounted]
+
+
 def test_a_caller_may_cover_the_callers_own_sticky_directory(
     helper: Program, caller: User, mountpoint: Path
 ) -> None:

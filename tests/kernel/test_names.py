@@ -9,7 +9,7 @@ import pytest
 from support.flows import refused, said
 from support.mount_table import mount_at, mounts_at, mounts_below
 from support.program import Program, Result
-from support.users import User
+from support.users import ROOT, User
 
 Mount = Callable[..., Result]
 SUCCESS = Result(0, b"", b"")
@@ -209,6 +209,25 @@ def test_a_symlink_to_a_mountpoint_is_none(
     for words in (str(link), f"{link}/"):
         sentence = f"mountpoint {link} is not a directory or a regular file"
         assert refused(sentence) == mount(words, user=caller)
+
+
+def test_roots_symlink_is_followed_to_mount_and_not_to_unmount(
+    ours: Program, mount: Mount, home: Path, mountpoint: Path
+) -> None:
+    """
+    As libfuse's program does. What is unmounted is never chosen by whoever can put a link there.
+    """
+    link = home / "link"
+    link.symlink_to(mountpoint.name)
+
+    assert (0, b"") == mount(link, user=ROOT)[::2]
+    assert 1 == len(mounts_at(mountpoint))
+    for options in ((), ("-z",)):
+        sentence = f"failed to unmount {link}: Invalid argument"
+        assert Result(1, b"", said(sentence)) == ours.unmount(link, *options, user=ROOT)
+    sentence = f"entry for {link} not found in /etc/mtab"
+    assert said(sentence) == ours.run("--auto-unmount", "--", link, user=ROOT).stderr
+    assert SUCCESS == ours.unmount(mountpoint, user=ROOT)
 
 
 @pytest.mark.parametrize("words", ["/proc/self/fd/0", "/dev/stdin", "/dev/fd/0"])

@@ -17,7 +17,7 @@ from support.flows import sync_init, until
 from support.injected import Injected
 from support.mount_table import mount_at, mounts_at
 from support.program import Program
-from support.users import User
+from support.users import ROOT, User
 
 # As strace is told them: which call answers how.
 NO_FS_CONTEXT = "fsopen:error=ENOSYS"  # before Linux 5.2, and in sandboxes
@@ -88,6 +88,23 @@ def test_a_server_that_asks_for_synchronous_init_is_mounted(
     if not armed:  # until the mount is there, a read of such a device fails, which ends a server
         older.serve(device)
     assert 2 == caller.call(os.stat, mountpoint).st_nlink
+
+
+@each_kernel
+@pytest.mark.parametrize("options", ["fsname=old", f"fsname={'long' * 70}"], ids=["", "long"])
+def test_roots_symlink_is_followed(
+    older: Program, home: Path, mountpoint: Path, options: str
+) -> None:
+    """
+    Where a name is looked up once more to find the mount, it is the name of what it led to.
+    """
+    link = home / "link"
+    link.symlink_to(mountpoint)
+
+    result = older.mount(link, options, user=ROOT)
+
+    assert (0, b"") == (result.exit_status, result.stderr)
+    assert 1 == len(mounts_at(mountpoint))
 
 
 @each_kernel

@@ -21,5 +21,6 @@ class Injected(Program):
     def start(self, *arguments: PathLike, user: User, **how: Any) -> Running:
         # -D: the helper stays our child. -u by root: its setuid bit counts. -f: its threads, and
         # the guard with the helper that it starts.
-        words = ["-D", "-qq", "-f", "-o", "/dev/null", "-u", f"test{user.uid}", *self._words]
+        name = f"test{user.uid}" if user.uid else "root"
+        words = ["-D", "-qq", "-f", "-o", "/dev/null", "-u", name, *self._words]
         return super().start(*words, self._helper, *arguments, user=ROOT, argv0="strace", **how)

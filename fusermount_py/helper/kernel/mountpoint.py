@@ -9,7 +9,7 @@ learn alone. The canonical path is what the kernel calls the held directory, not
 
 import errno
 import posix
-from _stat import S_IFMT, S_ISDIR, S_ISREG
+from _stat import S_IFMT, S_ISDIR, S_ISLNK, S_ISREG
 
 from fusermount_py.helper.errors import KernelError
 from fusermount_py.helper.kernel.syscalls import fstatfs_type
@@ -79,10 +79,7 @@ def locate(words: str) -> Located:
             whole = _hold(words)
             parent, slash, name = _name_of(whole).rpartition("/")
             posix.close(whole)  # held on to, it would keep the mount busy that is to go
-        if not name:
-            return Located(_hold("/"), ".", "/")
-        directory = _hold(parent or slash or ".")
-        return Located(directory, name, f"{_name_of(directory).rstrip('/')}/{name}")
+        return _name_in(parent or slash or ".", name)
     except OSError as error:
         raise KernelError(
             f"bad mount point {words}: {error.strerror}", error.errno or 0, "mountpoint"
@@ -94,11 +91,22 @@ def hold(located: Located) -> int:
     return posix.open(located.name, _O_PATH | posix.O_NOFOLLOW, dir_fd=located.directory)
 
 
-def pin(located: Located) -> Pinned:
-    """Hold the mountpoint and read what is judged: its type, mode and owner."""
+def pin(located: Located, *, follow: bool = False) -> Pinned:
+    """
+    Hold the mountpoint and read what is judged: its type, mode and owner.
+
+    ``follow``: through a symlink in the last place, too. The kernel resolves it once, and what it
+    has found is what is held; the name is what the kernel calls that, for people and the guard.
+    """
     try:
         descriptor = hold(located)
         status = posix.stat(descriptor)
+        if follow and S_ISLNK(status.st_mode):
+            posix.close(descriptor)
+            descriptor = posix.open(located.name, _O_PATH, dir_fd=located.directory)
+            status = posix.stat(descriptor)
+            directory, _, name = _name_of(descriptor).rpartition("/")
+            located = _name_in(directory or "/", name)
     except OSError as error:
         raise _not_accessible(located.path, error) from error
     return Pinned(descriptor, located, status.st_mode, status.st_uid)
@@ -171,6 +179,13 @@ def _not_accessible(path: str, error: OSError) -> KernelError:
     return KernelError(
         f"failed to access mountpoint {path}: {error.strerror}", error.errno or 0, "mountpoint"
     )
+
+
+def _name_in(directory: str, name: str) -> Located:
+    if not name:
+        return Located(_hold("/"), ".", "/")
+    held = _hold(directory)
+    return Located(held, name, f"{_name_of(held).rstrip('/')}/{name}")
 
 
 def _hold(path: str) -> int:
