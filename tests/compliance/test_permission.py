@@ -190,6 +190,44 @@ def test_an_ordinary_callers_symlink_is_no_mountpoint_wherever_it_leads(
     assert Outcome(1, b"", words) == outcome
 
 
+@pytest.mark.parametrize("mode", [0o500, 0o555, 0o577])
+def test_ones_own_directory_must_be_writable_to_oneself(
+    helper: Program, caller: User, mountpoint: Path, mode: int
+) -> None:
+    """
+    The owner could change the mode, and has not: whose directory it is is not what is asked.
+    """
+    mountpoint.chmod(mode)
+
+    outcome = mount_outcome(helper, "--", mountpoint, user=caller)
+
+    words = f"fusermount3: user has no write access to mountpoint {mountpoint}\n".encode()
+    assert Outcome(1, b"", words) == outcome
+
+
+@pytest.mark.parametrize("source", ["-oro", "--bind", "-"])
+@pytest.mark.parametrize("name", ["-evil", "-oro", "--"])
+@pytest.mark.parametrize("absolute", [True, False], ids=["absolute", "relative"])
+def test_a_dash_in_front_of_a_name_is_part_of_it(
+    helper: Program, user: User, furnished: Path, caller: User, source: str, name: str,
+    absolute: bool,
+) -> None:  # fmt: skip
+    """
+    Behind the two dashes nothing is an option, nor is it one to any program that is started later.
+    """
+    place = furnished / name
+    place.mkdir()
+    os.chown(place, caller.uid, caller.gid)
+    words = ("-o", f"fsname={source}", "--", place if absolute else name)
+
+    outcome = mount_outcome(helper, *words, user=user, cwd=furnished)
+
+    assert (0, b"", b"", ((b"\0", 1),)) == outcome[:4]
+    (mount,) = outcome.mounted
+    assert (os.fsencode(place), source.encode()) == (mount.mountpoint, mount.source)
+    assert "ro" not in mount.attributes
+
+
 @pytest.mark.parametrize("target", ["plain", "/"], ids=["relative", "absolute"])
 def test_a_mountpoint_below_a_symlink_is_the_one_that_it_leads_to(
     helper: Program, user: User, furnished: Path, caller: User, target: str
