@@ -1,5 +1,6 @@
 """
-A kernel without synchronous INIT, on one that has it: seccomp answers that one ioctl with ENOTTY.
+Another kernel's answers on this one, by seccomp: ENOTTY to the ioctl that asks for synchronous
+INIT, or any errno to a call that strace does not know yet.
 
 The filter is inherited by the setuid helper, too. It is installed as root: an ordinary user would
 need no_new_privs, which would take the setuid bit away.
@@ -21,17 +22,28 @@ _IOCTL = {"x86_64": 16, "aarch64": 29}
 
 def refuse_sync_init() -> None:
     """From here on, for this process and its children; for a forked child."""
-    program = b"".join(
-        struct.pack("=HBBI", *instruction)
-        for instruction in (
-            (_LOAD, 0, 0, _NUMBER_AT),
-            (_JUMP_IF_EQUAL, 0, 3, _IOCTL[platform.machine()]),
-            (_LOAD, 0, 0, _SECOND_ARGUMENT_AT),
-            (_JUMP_IF_EQUAL, 0, 1, FUSE_DEV_IOC_SYNC_INIT),
-            (_RETURN, 0, 0, _ERRNO | errno.ENOTTY),
-            (_RETURN, 0, 0, _ALLOW),
-        )
+    _filter(
+        (_LOAD, 0, 0, _NUMBER_AT),
+        (_JUMP_IF_EQUAL, 0, 3, _IOCTL[platform.machine()]),
+        (_LOAD, 0, 0, _SECOND_ARGUMENT_AT),
+        (_JUMP_IF_EQUAL, 0, 1, FUSE_DEV_IOC_SYNC_INIT),
+        (_RETURN, 0, 0, _ERRNO | errno.ENOTTY),
+        (_RETURN, 0, 0, _ALLOW),
     )
+
+
+def answer_call(number: int, error: int) -> None:
+    """From here on every such system call fails with this errno; for a forked child."""
+    _filter(
+        (_LOAD, 0, 0, _NUMBER_AT),
+        (_JUMP_IF_EQUAL, 0, 1, number),
+        (_RETURN, 0, 0, _ERRNO | error),
+        (_RETURN, 0, 0, _ALLOW),
+    )
+
+
+def _filter(*words: tuple[int, int, int, int]) -> None:
+    program = b"".join(struct.pack("=HBBI", *word) for word in words)
     instructions = ctypes.create_string_buffer(program, len(program))
     header = struct.pack("=H6xQ", len(program) // 8, ctypes.addressof(instructions))
     libc = ctypes.CDLL(None, use_errno=True)
