@@ -23,7 +23,7 @@ import select
 
 from fusermount_py.helper import permission, utab_record
 from fusermount_py.helper.errors import HelperError
-from fusermount_py.helper.kernel import mount_table, privilege, utab
+from fusermount_py.helper.kernel import mount_identity, mount_table, privilege, utab
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -154,10 +154,36 @@ def _serve(caller: "Caller", asked: int, telling: int) -> None:
         if recordable := utab_record.recordable(options):
             utab.write(entry.source, entry.mountpoint, recordable, _PROGRAM_SECONDS)
         return
+    before = _last_record(entry.mountpoint)
+    identified = _is_of(before, entry)
     posix.write(telling, _KNOWN)
     posix.read(asked, 1)  # end of file: the helper has taken the mount, or failed, or is dead
-    if utab_record.is_left_by(_last_record(entry.mountpoint), entry, mount_table.entries()):
+    record = _last_record(entry.mountpoint)
+    if identified is None:
+        is_left = utab_record.is_left_by(record, entry, mount_table.entries())
+    else:
+        is_left = identified and _is_left(before, record)
+    if is_left:
         utab.erase(entry.mountpoint, _PROGRAM_SECONDS)
+
+
+def _is_of(record: "UtabRecord | None", entry: "MountEntry") -> bool | None:
+    """Whether the record's unique id is this mount's; None where there are only names to go by."""
+    if record is None or record.unique_id is None:
+        return None
+    try:
+        mount = mount_identity.mount_with_unique_id(record.unique_id)
+    except (OSError, ValueError):
+        return None
+    return mount is not None and mount.id == entry.id
+
+
+def _is_left(before: "UtabRecord | None", record: "UtabRecord | None") -> bool:
+    """Whether the record is still its target's last, which umount(8) erases, and its mount gone."""
+    if before is None or record is None or before.unique_id is None:
+        return False
+    is_same = record.unique_id == before.unique_id
+    return is_same and mount_identity.mount_with_unique_id(before.unique_id) is None
 
 
 def _may_ask(entry: "MountEntry", caller: "Caller") -> bool:

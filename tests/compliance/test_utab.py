@@ -4,6 +4,7 @@ util-linux's table of options the kernel does not keep: contract, section 10.
 Ours alone: Debian's 3.14.0 knows no `x-` options (`unknown option 'x-gvfs-hide'`), later ones do.
 """
 
+import errno
 import fcntl
 import os
 import resource
@@ -14,9 +15,14 @@ from pathlib import Path
 import pytest
 
 from fusermount_py.helper import scribe
+from fusermount_py.helper.kernel import mount_identity
+from fusermount_py.helper.kernel.constants import SYS_STATMOUNT
+from support import kernel
+from support.essential import essential_skip
 from support.flows import until
 from support.mount_table import mount_at, mounts_at
 from support.program import Program
+from support.refuse_ioctl import answer_call
 from support.users import ROOT, User
 
 TABLE = Path("/run/mount/utab")
@@ -185,6 +191,88 @@ def test_a_mount_that_is_stacked_leaves_the_lower_ones_record(
 
     assert 1 == len(mounts_at(mountpoint))
     assert utab_of_lower == utab.read_text()
+
+
+def unique_id_at(mountpoint: Path, user: User) -> int:
+    """As util-linux 2.42 writes it into the table."""
+
+    def look() -> int:
+        mount = os.open(mountpoint, os.O_PATH)
+        return mount_identity.identity(mount)
+
+    number = user.call(look)
+    if number < 1 << 31:
+        essential_skip("needs Linux 6.8, which has unique mount ids")
+    return number
+
+
+@pytest.mark.parametrize("options", [(), ("-z",)], ids=["plain", "lazy"])
+@pytest.mark.parametrize("fault", [None, errno.ENOENT, errno.EPERM, errno.ENOSYS])
+@pytest.mark.parametrize("whose", ["its own", "another's"])
+def test_a_record_with_the_kernels_id_is_the_mounts_that_has_it(
+    ours: Program,
+    caller: User,
+    mountpoint: Path,
+    utab: Path,
+    whose: str,
+    fault: int | None,
+    options: tuple[str],
+) -> None:
+    """
+    A mount of another namespace may have the same source and path, and the table is one for all;
+    where the kernel cannot tell (ENOSYS), names must do.
+    """
+    ours.mount(mountpoint, "fsname=demo", user=caller)
+    unique_id = unique_id_at(mountpoint if whose == "its own" else mountpoint.parent, caller)
+    line = f"UNIQID={unique_id} {record(mountpoint, 'x-demo')}"
+    utab.write_text(line)
+
+    def unmount() -> tuple[int, bytes]:
+        if fault is not None:
+            answer_call(SYS_STATMOUNT, fault)
+        result = ours.unmount(mountpoint, *options, user=caller)
+        return result.exit_status, result.stderr
+
+    assert (0, b"") == ROOT.call(unmount)
+    is_erased = fault == errno.ENOSYS or (fault is None and whose == "its own")
+    until(lambda: utab.read_text() == ("" if is_erased else line), "the scribe is done")
+
+
+def test_a_record_with_the_kernels_id_goes_though_a_lower_mount_looks_the_same(
+    ours: Program, caller: User, mountpoint: Path, utab: Path
+) -> None:
+    """
+    By names alone the lower mount would keep the upper one's line, and be hidden by it.
+    """
+    lower = ours.mount(mountpoint, "fsname=demo", user=caller).device
+    assert lower is not None
+    ours.serve(lower)
+    ours.mount(mountpoint, "fsname=demo", user=caller)
+    unique_id = unique_id_at(mountpoint, caller)
+    utab.write_text(f"UNIQID={unique_id} {record(mountpoint, 'x-demo')}")
+
+    assert (0, b"", b"") == ours.unmount(mountpoint, "-z", user=caller)[:3]
+    assert 1 == len(mounts_at(mountpoint))
+    until(lambda: not utab.read_text(), "the scribe is done")
+
+
+def test_a_record_with_the_kernels_id_stays_where_the_unmount_fails(
+    ours: Program, mountpoint: Path, utab: Path
+) -> None:
+    """
+    The mount is still what its line says.
+    """
+    device = ours.mount(mountpoint, "fsname=demo", user=ROOT).device
+    assert device is not None
+    ours.serve(device)
+    line = f"UNIQID={unique_id_at(mountpoint, ROOT)} {record(mountpoint, 'x-demo')}"
+    utab.write_text(line)
+    kernel.mount("tmpfs", mountpoint / "inside", "tmpfs")
+
+    result = ours.unmount(mountpoint, user=ROOT)
+    kernel.umount(mountpoint / "inside")
+
+    assert (1, line) == (result.exit_status, utab.read_text())
 
 
 def test_a_mount_that_is_refused_or_taken_back_has_no_record(

@@ -73,3 +73,22 @@ def test_a_record_is_told_by_source_path_and_options(line: bytes, left: bool) ->
 
     assert left == utab_record.is_left_by(record, gone, [])
     assert not utab_record.is_left_by(record, gone, [entry(b"other"), gone])
+
+
+@pytest.mark.parametrize(
+    ("line", "unique_id"),
+    [
+        (rb"UNIQID=2147485432 SRC=demo TARGET=/mnt ROOT=/ OPTS=x-a", 2147485432),
+        (rb"ID=7 UNIQID=2147485432 SRC=demo TARGET=/mnt ROOT=/", 2147485432),
+        (rb"SRC=UNIQID=7 TARGET=/mnt ROOT=/ OPTS=x-a=UNIQID=8,x-b=\040UNIQID=9", None),
+        (rb"UNIQID=0x8 SRC=demo TARGET=/mnt ROOT=/ OPTS=x-a", None),
+        (rb"UNIQID=-8 SRC=demo TARGET=/mnt ROOT=/ OPTS=x-a", None),
+        (b"UNIQID=" + b"9" * 5000 + b" SRC=demo TARGET=/mnt ROOT=/ OPTS=x-a", None),
+        (rb"UNIQID= SRC=demo TARGET=/mnt ROOT=/ OPTS=x-a", None),
+    ],
+)
+def test_the_kernels_id_is_a_field_of_its_own(line: bytes, unique_id: int | None) -> None:
+    """
+    A user's word in another field must not point at another's mount.
+    """
+    assert unique_id == utab_record.parse(line).unique_id

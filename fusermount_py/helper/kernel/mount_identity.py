@@ -17,6 +17,7 @@ What each answer is worth:
     a path              where to look and what to tell people. It identifies nothing
 """
 
+import errno
 import fcntl
 import posix
 
@@ -50,6 +51,20 @@ def mount_of(descriptor: int) -> Mount | None:
 def entry_of(descriptor: int) -> MountEntry | None:
     """As mount_of(), by its line in mountinfo, which tells more and is among all the others."""
     return mount_table.entry_with_id(mount_table.mount_id(descriptor))
+
+
+def mount_with_unique_id(unique: int) -> Mount | None:
+    """
+    The mount that has this unique id in this process's namespace; None: it is not here.
+
+    OSError, ValueError: this kernel cannot tell.
+    """
+    try:
+        return parse_statmount(syscalls.statmount(unique, STATMOUNT_MASK))
+    except OSError as error:
+        if error.errno in (errno.ENOENT, errno.EPERM):  # EPERM: another namespace's, Linux 7.0
+            return None
+        raise
 
 
 def is_here(descriptor: int) -> bool:
