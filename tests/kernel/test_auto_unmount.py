@@ -95,6 +95,24 @@ def test_a_killed_servers_mount_goes(
     assert [] == mounts_at(mountpoint)
 
 
+def test_the_guard_goes_by_what_roots_symlink_led_to(
+    ours: Program, home: Path, mountpoint: Path
+) -> None:
+    """
+    It looks again, and follows no link then.
+    """
+    link = home / "link"
+    link.symlink_to(mountpoint)
+    guarded = guard_by_classic(ours, link, ROOT)
+    until(lambda: b"guard" in command_of(guarded), "the helper becomes the guard")
+    link.unlink()
+
+    guarded.peer.kill()
+
+    assert Result(0, b"", b"") == guarded.guard.wait()
+    assert [] == mounts_at(mountpoint)
+
+
 def test_after_a_clean_unmount_there_is_nothing_to_do(
     ours: Program, guard: Guard, caller: User, mountpoint: Path
 ) -> None:
