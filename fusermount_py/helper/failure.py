@@ -1,38 +1,26 @@
 """
-Entry: a failure, told to the client, by status and report, and to the administrator's log.
+Entry: a failure, told to the client, by status and report.
 
 What the caller reads on stderr is main()'s. Imported only when there is a failure to tell.
 """
 
 from fusermount_py.helper import protocol
-from fusermount_py.helper.kernel.audit_trail import AuditTrail
 from fusermount_py.helper.kernel.comm import Comm, adopt
-from fusermount_py.helper.request import GuardRequest, MountRequest, UnmountRequest
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from fusermount_py.helper.errors import HelperError
-    from fusermount_py.helper.kernel.privilege import Caller
-    from fusermount_py.helper.request import Request
 
 _LONGEST_NUMBER = len("2147483647")  # int() raises for some thousand digits
 
 
-def tell(
-    error: "HelperError",
-    request: "Request | None",
-    caller: "Caller | None",
-    comm: Comm | None,
-    variables: dict[str, str],
-) -> None:
-    """``request``, ``caller`` and ``comm`` are None where it failed before there was one."""
+def tell(error: "HelperError", comm: Comm | None, variables: dict[str, str]) -> None:
+    """``comm`` is None where it failed before there was one."""
     wants_report = variables.get(protocol.REPORT) == "1"
     if comm is None and wants_report:
         comm = _comm_of(variables)
     if comm is not None:
         comm.send_failure(error, report=wants_report)
-    if caller is not None:
-        AuditTrail(caller).refused(*_named(request), error)
 
 
 def _comm_of(variables: dict[str, str]) -> Comm | None:
@@ -41,14 +29,3 @@ def _comm_of(variables: dict[str, str]) -> Comm | None:
     if not (text.isascii() and text.isdecimal() and len(text) <= _LONGEST_NUMBER):
         return None
     return adopt(int(text))
-
-
-def _named(request: "Request | None") -> tuple[str, str | None]:
-    """What was asked for, and where, in the caller's words."""
-    if isinstance(request, UnmountRequest):
-        return "unmount", request.mountpoint
-    if isinstance(request, MountRequest):
-        return "mount", request.mountpoint
-    if isinstance(request, GuardRequest):
-        return "guard", request.mountpoint
-    return "request", None

@@ -28,6 +28,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import NoReturn
 
+    from fusermount_py.helper.kernel.audit_trail import AuditTrail
     from fusermount_py.helper.kernel.comm import Comm
     from fusermount_py.helper.kernel.privilege import Caller
     from fusermount_py.helper.kernel.seats import Seats
@@ -79,7 +80,7 @@ class Program:
 
     __slots__ = (
         "_argv0", "_caller", "_comm", "_conf_path", "_guard", "_helper", "_quiet", "_request",
-        "_scribe", "_variables",
+        "_scribe", "_trail", "_variables",
     )  # fmt: skip
 
     def __init__(
@@ -95,6 +96,7 @@ class Program:
         self._quiet = False
         self._request: Request | None = None
         self._scribe: Scribe | None = None
+        self._trail: AuditTrail | None = None
 
     def run(self, arguments: list[str]) -> int:
         """Do what is asked and return the exit status."""
@@ -140,7 +142,7 @@ class Program:
         from fusermount_py.helper.kernel.patience import Patience
         from fusermount_py.helper.mount import Surroundings, mount
 
-        trail = AuditTrail(caller)
+        trail = self._trail = AuditTrail(caller)
         self._comm = adopt(request.comm_fd)
         around = Surroundings(
             caller,
@@ -177,7 +179,7 @@ class Program:
         from fusermount_py.helper.kernel.patience import Patience
         from fusermount_py.helper.unmount import unmount
 
-        trail = AuditTrail(caller)
+        trail = self._trail = AuditTrail(caller)
         privilege.seal()
         patience = Patience(request.lookup_seconds, self._out_of_patience)
         if request.dead_mount is None:
@@ -198,15 +200,29 @@ class Program:
         if self._caller is None and not privilege.leave_root():
             return 1
         try:
+            self._record_refusal(error)
             from fusermount_py.helper import failure
 
-            failure.tell(error, self._request, self._caller, self._comm, self._variables)
+            failure.tell(error, self._comm, self._variables)
         except Exception:  # noqa: BLE001, S110  # a bug of ours; what failed first is what counts
             pass
         # Last, because whoever does not read stderr must not keep the client from its answer.
         if not self._quiet:
             self._warn(error.message)
         return 1
+
+    def _record_refusal(self, error: HelperError) -> None:
+        """With the open trail, where there is one: it needs no descriptor any more."""
+        if self._caller is None:
+            return
+        if self._trail is None:
+            from fusermount_py.helper.kernel.audit_trail import AuditTrail
+
+            self._trail = AuditTrail(self._caller)
+        if isinstance(self._request, (MountRequest, UnmountRequest, GuardRequest)):
+            self._trail.refused(self._request.what, self._request.mountpoint, error)
+        else:
+            self._trail.refused("request", None, error)
 
     def _out_of_patience(self) -> None:
         """A file system does not answer; what waits for it may never return, so end without it."""

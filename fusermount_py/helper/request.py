@@ -39,6 +39,7 @@ class Version:
 class MountRequest:
     """Mount here, with these options, by way of this comm socket, with these clocks (seconds)."""
 
+    what = "mount"  # in the log's words
     __slots__ = (
         "comm_fd", "device", "init_seconds", "mountpoint", "options", "proceed_seconds",
         "sync_init",
@@ -65,6 +66,7 @@ class MountRequest:
 class UnmountRequest:
     """Unmount what is on top here; with ``dead_mount`` only that mount, and only if it is dead."""
 
+    what = "unmount"
     __slots__ = ("dead_mount", "lazy", "lookup_seconds", "mountpoint", "quiet")
 
     def __init__(
@@ -86,6 +88,7 @@ class UnmountRequest:
 class GuardRequest:
     """Guard what is mounted here until the comm socket's other end closes."""
 
+    what = "guard"
     __slots__ = ("comm_fd", "lookup_seconds", "mountpoint")
 
     def __init__(self, mountpoint: str, comm_fd: int | None, variables: dict[str, str]) -> None:

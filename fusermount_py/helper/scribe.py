@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 _PROGRAM_SECONDS = 4.0  # what mount(8) gets; its work takes milliseconds, the rest waits for a lock
 _SCRIBE_SECONDS = 5.0
 _MOMENT = 0.25
+_TABLE_MAX = 1 << 18  # bytes: some thousand records, in a file system in memory
 # cgroups(7): version 2, the same beside version 1, and version 1's freezer.
 _CONTROL_GROUPS = tuple(
     f"/sys/fs/cgroup/{below}cgroup.procs" for below in ("", "unified/", "freezer/")
@@ -151,7 +152,9 @@ def _serve(caller: "Caller", asked: int, telling: int) -> None:
         return
     if words:
         options = words.decode("utf-8", "surrogateescape").split(",")
-        if recordable := utab_record.recordable(options):
+        recordable = utab_record.recordable(options)
+        # Records that a held lock kept from being erased stay until the machine starts anew.
+        if recordable and posix.stat(utab.PATH).st_size < _TABLE_MAX:
             utab.write(entry.source, entry.mountpoint, recordable, _PROGRAM_SECONDS)
         return
     before = _last_record(entry.mountpoint)

@@ -29,9 +29,13 @@ LOCAL_TYPES = frozenset(
 )  # fmt: skip
 
 
-def neighbours(table: list[bytes], mount: "Mount", directory: int) -> "list[MountEntry] | None":
+def neighbours(
+    table: list[bytes], mount: "Mount", directory: int
+) -> "list[tuple[MountEntry, int]] | None":
     """
-    Mounts of other owners that could come to stand at the mount's name, from mountinfo's lines.
+    Mounts of others that could come to stand at the mount's name, with the uids whose they are.
+
+    ``table`` are mountinfo's lines. Whatever has others on it is root's, as they may be.
 
     ``directory`` is the mount id of the directory that holds the name. None: one of them can for
     certain, since it lies below the mount, or on another mount of the owner's.
@@ -58,4 +62,6 @@ def neighbours(table: list[bytes], mount: "Mount", directory: int) -> "list[Moun
         below = parents[below]
     if any(parent in owned and parent != mount.id for parent, _ in foreign):
         return None
-    return [parse(line) for parent, line in foreign if parent == directory]
+    covered = {parent for parent, _ in foreign} | {parents[number] for number in owned}
+    entries = [parse(line) for parent, line in foreign if parent == directory]
+    return [(entry, 0 if entry.id in covered else entry.owner or 0) for entry in entries]

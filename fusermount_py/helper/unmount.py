@@ -112,11 +112,16 @@ def _leads_nowhere_else(located: "Located", entry: "Mount") -> bool:
         return False
     if entry.parent == directory.id and mountpoint.names_are_safe(located.directory, 0):
         return True
+    if not mountpoint.names_are_safe(located.directory, entry.owner or 0):
+        return False  # others may put there what is not in the table yet
     neighbours = stable_name.neighbours(mount_table.lines(), entry, directory.id)
     if neighbours is None:
         return False
-    places = {(other.mountpoint.rpartition("/")[0], other.owner or 0) for other in neighbours}
-    return all(mountpoint.is_out_of_reach(folder, owner) for folder, owner in places)
+    places = {(other.mountpoint.rpartition("/")[0], owner) for other, owner in neighbours}
+    return all(
+        mountpoint.is_out_of_reach(folder, owner, directory.id, stable_name.LOCAL_TYPES)
+        for folder, owner in places
+    )
 
 
 def _take_named(located: "Located") -> None:

@@ -390,6 +390,22 @@ def test_who_holds_the_tables_lock_keeps_no_unmount_waiting(
         until(lambda: not children_of(waiting[0]), "umount(8) is killed")
 
 
+def test_a_full_table_gets_no_more_records(
+    ours: Program, caller: User, mountpoint: Path, utab: Path
+) -> None:
+    """
+    Who holds the lock while mounts go leaves their records; it lies in memory that is counted to
+    nobody.
+    """
+    text = record(Path("/elsewhere"), "x-" + "o" * 4000) * 70
+    utab.write_text(text)
+
+    result = ours.mount(mountpoint, "fsname=demo,x-demo", user=caller)
+
+    assert (0, b"", b"") == result[:3]
+    assert text == utab.read_text()
+
+
 def ask_the_scribe_as(caller: User, question: str) -> None:
     """What a seized helper could do: a scribe forked for this caller, and any words for it."""
     child = os.fork()

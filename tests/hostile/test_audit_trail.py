@@ -260,3 +260,24 @@ def test_nothing_is_done_that_no_descriptor_is_left_to_record(
             done += 1
             assert any(b'result="granted"' in line for line in lines(log)), limit
     assert done
+
+
+def test_a_refusal_has_its_line_without_descriptors(
+    ours: Program, caller: User, mountpoint: Path, log: socket.socket
+) -> None:
+    """
+    The caller may limit a running helper; who hides each failure tries on.
+    """
+    running = ours.start_sync_init(mountpoint, user=caller)
+    running.receive_device()
+    pid = running.process.pid
+
+    def starve() -> None:
+        _, hard = resource.prlimit(pid, resource.RLIMIT_NOFILE)
+        resource.prlimit(pid, resource.RLIMIT_NOFILE, (3, hard))
+
+    caller.call(starve)
+    running.comm.close()
+
+    assert 1 == running.wait().exit_status
+    assert any(b"went away before it was mounted" in line for line in lines(log))

@@ -52,7 +52,7 @@ def automount(home: Path) -> Iterator[Callable[[str], Path]]:
 @against(
     Change(
         "fusermount_py/helper/kernel/patience.py",
-        "_thread.start_new_thread(self._wait, (seconds, over))",
+        "start_thread(lambda: self._wait(seconds, over))",
         "pass",
     )
 )

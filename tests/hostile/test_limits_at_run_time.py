@@ -7,6 +7,7 @@ So the caller chooses not only how little there is, but when: one open fails, th
 import contextlib
 import os
 import resource
+import signal
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -130,3 +131,24 @@ def test_the_scribe_is_not_its_users_to_limit(
 
     with pytest.raises(PermissionError):
         caller.call(resource.prlimit, int(child), resource.RLIMIT_FSIZE, (0, 0))
+
+
+def test_at_the_process_limit_a_hung_file_system_is_given_up(
+    ours: Program, caller: User, mountpoint: Path
+) -> None:
+    """
+    There the clock is no thread, and says no sentence; but it rings.
+    """
+    mounted = ours.mount(mountpoint, user=caller)
+    assert mounted.device is not None
+    ours.serve(mounted.device).stop()
+    mounted.device.close()
+
+    running = ours.start(
+        *("-u", "--", mountpoint / "inside"),
+        user=caller,
+        environment={"_FUSE_PROCEED_TIMEOUT": "1"},
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_NPROC, (1, 1)),
+    )
+
+    assert running.process.wait(20) in (1, -signal.SIGALRM)

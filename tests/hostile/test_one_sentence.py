@@ -15,8 +15,8 @@ from support.weakened import Change
 MAIN = "fusermount_py/helper/main.py"
 TELLING_FAILS = Change(
     "fusermount_py/helper/failure.py",
-    "    if caller is not None:\n",
-    "    1 // 0\n    if caller is not None:\n",
+    "    if comm is not None:\n",
+    "    1 // 0\n    if comm is not None:\n",
 )
 TELLING_IS_TRUSTED = Change(MAIN, "        except Exception:  #", "        except LookupError:  #")
 LAST_WORDS_ARE_TRUSTED = Change(

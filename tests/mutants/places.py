@@ -213,11 +213,34 @@ ROWS = (
         (
             Change(
                 POINT,
-                "return error.errno == errno.EACCES and posix.stat(held).st_uid == 0",
-                "return error.errno == errno.EACCES",
+                "return status.st_uid == 0 and not status.st_mode & _OTHERS_ENTER",
+                "return not status.st_mode & _OTHERS_ENTER",
             ),
         ),
         ("tests/kernel/test_reach.py::test_a_directory_that_its_owner_closed_is_no_wall",),
+    ),
+    Mutant(
+        "a directory that somebody else may enter is no wall",
+        (Change(POINT, " and not status.st_mode & _OTHERS_ENTER", ""),),
+        ("tests/kernel/test_reach.py::test_a_directory_that_others_may_enter_is_no_wall",),
+    ),
+    Mutant(
+        "what a server says of a directory is not believed",
+        (
+            Change(POINT, "on is None or on.fstype not in local_types or", "on is None or"),
+            Change(POINT, "return on is not None and on.id == mount", "return on is not None"),
+        ),
+        ("tests/kernel/test_reach.py::test_what_a_server_says_is_not_believed",),
+    ),
+    Mutant(
+        "what covers a directory is another place",
+        (Change(POINT, "return on is not None and on.id == mount", "return on is not None"),),
+        ("tests/kernel/test_reach.py::test_another_mount_that_covers_the_path_is_another_place",),
+    ),
+    Mutant(
+        "a neighbour with others on it is root's",
+        (Change(STABLE, "0 if entry.id in covered else entry.owner or 0", "entry.owner or 0"),),
+        (f"{NAMES}::test_a_neighbour_is_whose_all_of_it_is",),
     ),
     Mutant(
         "a mount of another owner's below has the name next",
@@ -246,9 +269,10 @@ ROWS = (
             ),
             Change(
                 f"{HELPER}/main.py",
-                "        trail = AuditTrail(caller)\n        privilege.seal()\n",
+                "        trail = self._trail = AuditTrail(caller)\n        privilege.seal()\n",
                 "        privilege.seal()\n        every = [posix.dup(2) for _ in range(9)]\n"
-                "        trail = AuditTrail(caller)\n        [posix.close(one) for one in every]\n",
+                "        trail = self._trail = AuditTrail(caller)\n"
+                "        [posix.close(one) for one in every]\n",
             ),
         ),
         (

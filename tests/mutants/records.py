@@ -18,12 +18,28 @@ ROWS = (
         (f"{UTAB}::test_the_scribe_takes_nobodys_word_for_whose_mount_it_is",),
     ),
     Mutant(
+        "the table does not grow without end",
+        (Change(f"{HELPER}/scribe.py", " and posix.stat(utab.PATH).st_size < _TABLE_MAX", ""),),
+        (f"{UTAB}::test_a_full_table_gets_no_more_records",),
+    ),
+    Mutant(
+        "a refusal has its line where no descriptor is left",
+        (
+            Change(
+                "fusermount_py/helper/main.py",
+                "        if self._trail is None:\n            from",
+                "        if 1:\n            from",
+            ),
+        ),
+        ("tests/hostile/test_audit_trail.py::test_a_refusal_has_its_line_without_descriptors",),
+    ),
+    Mutant(
         "the scribe takes no option on another's word",
         (
             Change(
                 f"{HELPER}/scribe.py",
-                "recordable := utab_record.recordable(options)",
-                "recordable := options",
+                "recordable = utab_record.recordable(options)\n",
+                "recordable = options\n",
             ),
         ),
         (f"{UTAB}::test_the_scribe_takes_nobodys_word_for_whose_mount_it_is[more]",),
@@ -133,9 +149,9 @@ ROWS = (
         "every refusal leaves a line",
         (
             Change(
-                f"{HELPER}/failure.py",
-                "        AuditTrail(caller).refused(*_named(request), error)\n",
-                "        pass\n",
+                f"{HELPER}/main.py",
+                "            self._record_refusal(error)\n",
+                "            pass\n",
             ),
         ),
         (f"{AUDIT}::test_a_refusal_is_a_line_with_its_sentence",),

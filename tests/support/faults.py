@@ -36,6 +36,9 @@ class Point(NamedTuple):
     number: int
 
 
+_NAMELESS = "syscall_0x"  # of calls newer than this strace, which can do nothing with them
+
+
 class Traced:
     """Starts helpers under strace, as `user`, with one fault or none."""
 
@@ -67,7 +70,8 @@ class Traced:
             user=ROOT, argv0="strace", comm=None,
         )  # fmt: skip
         assert running.process.stderr is not None
-        assert b"attached" in running.process.stderr.readline()
+        said = running.process.stderr.readline()
+        assert b"attached" in said, said
         return running
 
     def _inject(self) -> tuple[str, ...]:
@@ -115,7 +119,7 @@ class Traced:
         starting, ours, begun = 0, everything, False
         for line in self.log.read_text(encoding="utf-8", errors="replace").splitlines():
             match = re.match(r"(\d+) +(\w+)\((.*)", line)
-            if match is None:
+            if match is None or match[2].startswith(_NAMELESS):
                 continue
             process, call, words = match.groups()
             numbers[process, call] += 1

@@ -21,7 +21,7 @@ def told(*lines: str, mount: str, directory: int = 2) -> list[str] | None:
     """The mountpoints of the neighbours of `mount`, whose name lies in mount `directory`."""
     table = [line.encode() for line in (*lines, mount)]
     found = neighbours(table, parse(mount.encode()), directory)
-    return None if found is None else [entry.mountpoint for entry in found]
+    return None if found is None else [entry.mountpoint for entry, _ in found]
 
 
 MINE = fuse(10, 2, "/home/me/mnt")
@@ -117,3 +117,19 @@ def test_a_mount_whose_place_is_not_in_the_table_is_no_question() -> None:
     Below a chroot, or while the table changes: what is not known is not believed.
     """
     assert told(MINE, mount=fuse(20, 19, "/x"), directory=2) is None
+
+
+def test_a_neighbour_is_whose_all_of_it_is() -> None:
+    """
+    What has another mount on top brings that one along, and it may be root's.
+    """
+    theirs, on_it = fuse(11, 2, "/home/b/x", 1001), "12 11 0:30 / /home/b/x rw - tmpfs x rw"
+    mine = parse(MINE.encode())
+
+    def owners(*lines: str) -> list[int] | None:
+        found = neighbours([line.encode() for line in (ROOT, HOME, MINE, *lines)], mine, 2)
+        return None if found is None else [owner for _, owner in found]
+
+    assert [1001] == owners(theirs)
+    assert [0] == owners(theirs, on_it)
+    assert [0] == owners(DISK)

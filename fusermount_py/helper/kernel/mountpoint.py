@@ -12,11 +12,13 @@ import posix
 from _stat import S_IFMT, S_ISDIR, S_ISLNK, S_ISREG
 
 from fusermount_py.helper.errors import KernelError
+from fusermount_py.helper.kernel import mount_identity
 from fusermount_py.helper.kernel.syscalls import fstatfs_type
 
 _O_PATH = posix.O_PATH | posix.O_CLOEXEC
 _DELETED = " (deleted)"
 _OTHERS_WRITE = 0o022  # sticky or not: who owns an entry of a sticky directory may rename it
+_OTHERS_ENTER = 0o011
 
 
 class Located:
@@ -136,35 +138,40 @@ def open_for_writing(pinned: Pinned) -> int:
 
 def names_are_safe(directory: int, owner: int) -> bool:
     """Whether nobody but root and ``owner`` can rename what lies in this directory."""
-    try:
-        status = posix.stat(directory)
-    except OSError:
-        return False  # a FUSE directory that does not answer this caller
+    status = posix.stat(directory)
     return status.st_uid in (0, owner) and not status.st_mode & _OTHERS_WRITE
 
 
-def is_out_of_reach(path: str, owner: int) -> bool:
+def is_out_of_reach(path: str, owner: int, mount: int, local_types: "frozenset[str]") -> bool:
     """
     Whether nobody but root and ``owner`` can rename anything in this directory, or on its path.
 
-    Looked up component by component, so that the answer cannot be about another place: below a
-    directory whose names are not safe, nothing is believed. One that the caller may not enter is
-    a wall, if root put it there.
+    Looked up component by component: below a directory whose names are not safe, nothing is
+    believed, nor what a file system says that is not of ``local_types``, and the end must lie on
+    the mount with this mountinfo id. A directory that nobody but root may enter is a wall.
     """
     held = _hold("/")
     try:
-        for name in filter(None, path.split("/")):
-            if not names_are_safe(held, owner):
+        for name in ("", *filter(None, path.split("/"))):
+            if name:
+                try:
+                    below = posix.open(name, _O_PATH | posix.O_NOFOLLOW, dir_fd=held)
+                except OSError as error:
+                    return error.errno == errno.EACCES and _is_wall(held)
+                posix.close(held)
+                held = below
+            on = mount_identity.mount_of(held)
+            if on is None or on.fstype not in local_types or not names_are_safe(held, owner):
                 return False
-            try:
-                below = posix.open(name, _O_PATH | posix.O_NOFOLLOW, dir_fd=held)
-            except OSError as error:
-                return error.errno == errno.EACCES and posix.stat(held).st_uid == 0
-            posix.close(held)
-            held = below
-        return names_are_safe(held, owner)
+        return on is not None and on.id == mount
     finally:
         posix.close(held)
+
+
+def _is_wall(directory: int) -> bool:
+    """Of a directory that does not let the caller in: whether it lets in no other user either."""
+    status = posix.stat(directory)
+    return status.st_uid == 0 and not status.st_mode & _OTHERS_ENTER
 
 
 def filesystem_type(pinned: Pinned) -> int:

@@ -31,21 +31,27 @@ def start_thread(run: "Callable[[], None]") -> None:
 class Patience:
     """``over`` is called once, in the other thread, if end() is not called within ``seconds``."""
 
-    __slots__ = ("_decided", "_ended")
+    __slots__ = ("_alarmed", "_decided", "_ended")
 
     def __init__(self, seconds: float, over: "Callable[[], None]") -> None:
         self._ended = _thread.allocate_lock()
         self._ended.acquire()
         self._decided = _thread.allocate_lock()
-        try:  # noqa: SIM105  # contextlib: 4 ms
+        self._alarmed = False
+        try:  # contextlib: 4 ms
             start_thread(lambda: self._wait(seconds, over))
         except RuntimeError:
-            pass  # the caller is at its process limit: no reason not to mount, as C would
+            # The caller is at the process limit: no reason not to mount, as C would. This clock
+            # says no sentence, but it rings.
+            _signal.alarm(int(seconds) + 1)
+            self._alarmed = True
 
     def end(self) -> None:
         """From here on every wait has a clock of its own. Does not return if it comes too late."""
         if not self._decided.acquire(blocking=False):
             self._ended.acquire()  # for good: over() is ending this process
+        if self._alarmed:
+            _signal.alarm(0)
         self._ended.release()
 
     def _wait(self, seconds: float, over: "Callable[[], None]") -> None:
