@@ -15,6 +15,7 @@ from fusermount_py.helper.errors import HelperError
 from fusermount_py.helper.kernel import privilege
 from fusermount_py.helper.kernel.seats import open_seats
 from fusermount_py.helper.request import (
+    Features,
     GuardRequest,
     Help,
     MountRequest,
@@ -34,20 +35,6 @@ if TYPE_CHECKING:
     from fusermount_py.helper.kernel.seats import Seats
     from fusermount_py.helper.scribe import Scribe
 
-VERSION = "3.19.0"  # the fusermount3 whose interface this is; callers compare it
-USAGE = """\
-{name}: [options] mountpoint
-Options:
- -h, --help             print help
- -V, --version          print version
- -o, --options OPT,...  mount options
- -u, --unmount          unmount
- -q, --quiet            with -u: say nothing on failure
- -z, --lazy             with -u: detach now, clean up when no longer in use
-     --sync-init        pass the device, wait for the proceed byte, then mount
-     --auto-unmount     unmount what is mounted here when its server dies
-     --comm-fd FD       the comm socket, instead of _FUSE_COMMFD
-"""
 _UTAB = "/run/mount/utab"
 _STDOUT, _STDERR = 1, 2
 _MESSAGE_SECONDS = 1.0
@@ -120,12 +107,13 @@ class Program:
         return self._answer(self._request, caller, seats)
 
     def _answer(self, request: Request, caller: "Caller", seats: "Seats | None") -> int:
-        if isinstance(request, Help):
-            _say(_STDOUT, USAGE.format(name=self._argv0))
-            return 1
-        if isinstance(request, Version):
-            _say(_STDOUT, f"fusermount3 version: {VERSION}\n")
-        elif isinstance(request, UnmountRequest):
+        if isinstance(request, Help | Version | Features):
+            from fusermount_py.helper.answers import answer
+
+            status, words = answer(request, self._argv0)
+            _say(_STDOUT, words)
+            return status
+        if isinstance(request, UnmountRequest):
             self._quiet = request.quiet
             self._unmount(request, caller)
         elif isinstance(request, GuardRequest):

@@ -12,20 +12,23 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-# long name: (short letter, takes an argument)
-_LONG = {
-    "help": ("h", False),
-    "version": ("V", False),
-    "options": ("o", True),
-    "unmount": ("u", False),
-    "lazy": ("z", False),
-    "quiet": ("q", False),
-    "sync-init": ("", False),
-    "auto-unmount": ("", False),
-    "comm-fd": ("", True),
-    "dead-mount": ("", True),  # the guard's own: see auto_unmount.py
+# Whether an option takes an argument: getopt.h's numbers.
+NO_ARGUMENT, REQUIRED_ARGUMENT, OPTIONAL_ARGUMENT = range(3)
+# long name: (short letter, argument). The front reads the same table: packaging/launcher/words.py.
+LONG = {
+    "help": ("h", NO_ARGUMENT),
+    "version": ("V", NO_ARGUMENT),
+    "features": ("", OPTIONAL_ARGUMENT),
+    "options": ("o", REQUIRED_ARGUMENT),
+    "unmount": ("u", NO_ARGUMENT),
+    "lazy": ("z", NO_ARGUMENT),
+    "quiet": ("q", NO_ARGUMENT),
+    "sync-init": ("", NO_ARGUMENT),
+    "auto-unmount": ("", NO_ARGUMENT),
+    "comm-fd": ("", REQUIRED_ARGUMENT),
+    "dead-mount": ("", REQUIRED_ARGUMENT),  # the guard's own: see auto_unmount.py
 }
-_SHORT = {letter: name for name, (letter, _) in _LONG.items() if letter}
+_SHORT = {letter: name for name, (letter, _) in LONG.items() if letter}
 
 
 class Help:
@@ -34,6 +37,15 @@ class Help:
 
 class Version:
     """-V"""
+
+
+class Features:
+    """--features: what this helper can, in digits or by name."""
+
+    __slots__ = ("as_text",)
+
+    def __init__(self, *, as_text: bool) -> None:
+        self.as_text = as_text
 
 
 class MountRequest:
@@ -97,7 +109,7 @@ class GuardRequest:
         self.comm_fd = comm_fd
 
 
-Request = Help | Version | MountRequest | UnmountRequest | GuardRequest
+Request = Help | Version | Features | MountRequest | UnmountRequest | GuardRequest
 
 
 def parse(arguments: list[str], variables: dict[str, str]) -> Request:
@@ -105,11 +117,13 @@ def parse(arguments: list[str], variables: dict[str, str]) -> Request:
     given: dict[str, str] = {}
     operands = []
     for name, value in _words(arguments):
-        # These two are answered at once: what stands behind them is not looked at.
+        # These three are answered at once: what stands behind them is not looked at.
         if name == "help":
             return Help()
         if name == "version":
             return Version()
+        if name == "features":
+            return Features(as_text=bool(value)) if value in ("", "=text") else Help()
         if name is None:
             operands.append(value)
         else:
@@ -147,7 +161,11 @@ def _request(mountpoint: str, given: dict[str, str], variables: dict[str, str]) 
 
 
 def _words(arguments: list[str]) -> "Iterator[tuple[str | None, str]]":
-    """Options as (long name, argument or ""), operands as (None, operand), in their order."""
+    """
+    Options as (long name, argument or ""), operands as (None, operand), in their order.
+
+    An argument that could have been left out keeps its "=": what follows that may be nothing.
+    """
     words = iter(arguments)
     for word in words:
         if word == "--":
@@ -163,14 +181,17 @@ def _words(arguments: list[str]) -> "Iterator[tuple[str | None, str]]":
 
 def _long_option(word: str, words: "Iterator[str]") -> tuple[str, str]:
     abbreviation, equals, value = word[2:].partition("=")
-    matches = [name for name in _LONG if name.startswith(abbreviation)]
+    matches = [name for name in LONG if name.startswith(abbreviation)]
     if not matches:
         raise UsageError(f"unrecognized option '{word}'")
     if len(matches) > 1:
         possible = " ".join(f"'--{name}'" for name in matches)
         raise UsageError(f"option '{word}' is ambiguous; possibilities: {possible}")
     name = matches[0]
-    if not _LONG[name][1]:
+    argument = LONG[name][1]
+    if argument == OPTIONAL_ARGUMENT:
+        return name, equals + value
+    if argument == NO_ARGUMENT:
         if equals:
             raise UsageError(f"option '--{name}' doesn't allow an argument")
         return name, ""
@@ -187,7 +208,7 @@ def _short_options(letters: str, words: "Iterator[str]") -> "Iterator[tuple[str,
         name = _SHORT.get(letter)
         if name is None:
             raise UsageError(f"invalid option -- '{letter}'")
-        if not _LONG[name][1]:
+        if LONG[name][1] == NO_ARGUMENT:
             yield name, ""
             continue
         value = letters[index + 1 :] or next(words, None)

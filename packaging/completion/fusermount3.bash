@@ -4,7 +4,7 @@ _fusermount3() {
     local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD - 1]}
     COMPREPLY=()
     if [[ $current == -* ]]; then
-        mapfile -t COMPREPLY < <(compgen -W "-h --help -V --version -o --options -u --unmount
+        mapfile -t COMPREPLY < <(compgen -W "-h --help -V --version --features --features=text -o --options -u --unmount
             -z --lazy -q --quiet --sync-init --auto-unmount --comm-fd" -- "$current")
     elif [[ $previous == -o || $previous == --options || $previous == --comm-fd ]]; then
         return

@@ -5,14 +5,17 @@
  * A program without one that only waits has 12 kB in all (Pss), where the C fusermount3
  * has 310 kB. Elsewhere than on x86-64 and arm64 the same source uses the C library.
  *
- * A program that includes this defines run(argc, argv), which returns its exit status.
+ * A program that includes this defines run(argc, argv), which returns its exit status; with
+ * CALLS_ONLY it has an entry of its own.
  */
 #ifndef BARE_H
 #define BARE_H
 
 #include <sys/syscall.h>
 
+#ifndef CALLS_ONLY
 static int run(long argc, char **argv);
+#endif
 
 #if defined(__x86_64__) || defined(__aarch64__)
 
@@ -47,6 +50,7 @@ static long call(long number, long first, long second, long third, long fourth)
 #endif
 }
 
+#ifndef CALLS_ONLY
 /* At entry the stack pointer is at argc, with argv above; C wants it aligned to 16 bytes. */
 #if defined(__x86_64__)
 __asm__(".globl _start\n"
@@ -67,6 +71,7 @@ _Noreturn void start(long *stack)
 	for (;;)
 		call(SYS_exit_group, status, 0, 0, 0);
 }
+#endif
 
 #else
 

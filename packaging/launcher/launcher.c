@@ -5,7 +5,7 @@
  * decides nothing about mounts. It replaces what the caller chose about the new
  * process (descriptors, environment, signals, umask, clocks, soft limits) by what we
  * choose, then becomes the interpreter, whose first act is to give the caller's ids
- * back.
+ * back. A question that needs no interpreter has been answered before main(): answers.c.
  *
  *     PYTHON -I -S -B -Xutf8 ENTRY <argv[0] as given> <arguments...>
  *

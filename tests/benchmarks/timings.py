@@ -21,8 +21,9 @@ from support.machine import SCRATCH
 from support.users import CALLER
 
 BARE = "bare"
-FD, SYNC_INIT, UNMOUNT, VERSION, HELP = (
+FD, SYNC_INIT, UNMOUNT, VERSION, HELP, FEATURES, SEQUENCE = (
     "time to fd, classic", "time to mounted, sync-init", "unmount", "--version", "--help",
+    "--features", "--help, --features, sync-init mount",
 )  # fmt: skip
 WARM_UP = 3
 
@@ -60,8 +61,19 @@ def _measure(helpers: list[Helper], rounds: int, mountpoint: Path) -> Times:
             keep(FD, helper.name, _mount(spawn.mount_classic, helper, mountpoint))
             keep(UNMOUNT, helper.name, spawn.unmount(helper, mountpoint))
         for helper in with_sync_init:
+            keep(FEATURES, helper.name, spawn.answer(helper, "--features"))
             keep(SYNC_INIT, helper.name, _mount(spawn.mount_sync_init, helper, mountpoint))
             spawn.unmount(helper, mountpoint)
+            asked = spawn.answer(helper, "--help") + spawn.answer(helper, "--features")
+            mounted = _mount(spawn.mount_sync_init, helper, mountpoint)
+            keep(SEQUENCE, helper.name, asked + mounted)
+            spawn.unmount(helper, mountpoint)
+        for helper in helpers:
+            if helper not in with_sync_init:  # its library looks at --help, and mounts
+                asked = spawn.answer(helper, "--help")
+                mounted = _mount(spawn.mount_classic, helper, mountpoint)
+                keep(SEQUENCE, helper.name, asked + mounted)
+                spawn.unmount(helper, mountpoint)
     return times
 
 

@@ -14,7 +14,10 @@ NEWER_OPTIONS = (
     *("relatime", "norelatime", "strictatime", "nostrictatime", "diratime", "nodiratime"),
     *("lazytime", "nolazytime", "symfollow", "nosymfollow"),
 )
-NEWER_LONG_OPTIONS = ("--options", "--sync-init", "--auto-unmount", "--comm-fd", "--dead-mount")
+NEWER_LONG_OPTIONS = (
+    *("--features", "--options", "--sync-init", "--auto-unmount", "--comm-fd"),
+    "--dead-mount",
+)
 
 
 def accounted_for(

@@ -98,6 +98,7 @@ def test_option_texts(
 FLAGS = st.sampled_from(
     b"-h -V -u -z -q -o --help --version --unmount --lazy --quiet --auto-unmount -uz -uqz -zu "
     b"-oro -ofsname=a -qo --unm --la --q --v --he --auto --bogus --un=1 --lazy=1 -x -uX -- - --= "
+    b"--features --features=text --fea=x "
     b"-o=ro --h --u -V1 -".split(b" ")
 )
 OPERAND = st.sampled_from([b"{mountpoint}", b"{mountpoint}/", b"ro", b"", b"/nowhere", b"extra"])

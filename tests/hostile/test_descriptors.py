@@ -84,7 +84,7 @@ def test_without_the_launchers_care_a_directory_kills_the_interpreter(
     )
     directory = os.open("/", os.O_RDONLY)
 
-    result = careless.run("--version", user=caller, stdin=directory)
+    result = careless.run("--wrong", user=caller, stdin=directory)
     os.close(directory)
 
     assert b"Fatal Python error" in result.stderr

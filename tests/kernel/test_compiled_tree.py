@@ -42,11 +42,11 @@ def test_no_folder_is_listed_and_no_source_looked_for(ours: Program, caller: Use
     """
     trace = ["strace", "-u", f"test{caller.uid}", "-e", "trace=%file"]
     result = subprocess.run(
-        [*trace, ours.path, "--version"], capture_output=True, text=True, check=False
+        [*trace, ours.path, "--wrong"], capture_output=True, text=True, check=False
     )
 
     paths = re.findall(r'"([^"]*/fusermount_py/[^"]*)"', result.stderr)
-    assert 0 == result.returncode
+    assert 1 == result.returncode
     assert len(paths) > 5
     assert [] == [path for path in paths if not path.endswith(".pyc")]
 

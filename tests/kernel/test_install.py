@@ -422,11 +422,12 @@ def test_a_helper_that_starts_during_an_upgrade_meets_a_whole_tree(
         answers = set()
         while upgrade.poll() is None:
             result = subprocess.run(
-                [helper, "--version"], user=caller.uid, env={}, capture_output=True, check=False
+                [helper, "--wrong"], user=caller.uid, env={}, capture_output=True, check=False
             )
             answers.add((result.returncode, result.stdout, result.stderr))
 
-    assert {(0, b"fusermount3 version: 3.19.0\n", b"")} == answers
+    sentence = f"{helper}: unrecognized option '--wrong'\n".encode()
+    assert {(1, b"", sentence)} == answers
 
 
 def test_the_suite_runs_on_the_interpreter_that_is_installed() -> None:

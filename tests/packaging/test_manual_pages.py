@@ -176,7 +176,7 @@ def test_every_sentence_of_the_launcher_is_explained(message: str) -> None:
     assert " " not in message or message in plain("fusermount3.1")
 
 
-@pytest.mark.parametrize("name", request._LONG)  # noqa: SLF001  # the table is the truth
+@pytest.mark.parametrize("name", request.LONG)
 def test_every_option_of_the_helper_has_its_entry(name: str) -> None:
     """
     An undocumented option of a setuid program looks like a back door.
@@ -193,7 +193,7 @@ def test_the_page_promises_no_option_that_is_not_there() -> None:
     page = page_of("fusermount3.1")
     named = set(re.findall(r"\*\*\\--([a-z-]+)\*\*", page))
 
-    assert named == set(request._LONG)  # noqa: SLF001  # the table is the truth
+    assert named == set(request.LONG)
 
 
 def test_every_mount_option_and_variable_is_named() -> None:

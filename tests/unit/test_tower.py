@@ -12,6 +12,7 @@ PACKAGE = SOURCE / "fusermount_py"
 
 ENTRY, FLOW, POLICY, KERNEL, GROUND = 4, 3, 2, 1, 0
 FLOORS = {
+    "answers": ENTRY,
     "failure": ENTRY,
     "main": ENTRY,
     "request": ENTRY,
@@ -41,6 +42,7 @@ FOR_CLIENTS = FORMATS | {
 # The admin's command knows the helper's words and rules as well, and root itself may unmount, which
 # takes a mount's record with it.
 FOR_ADMIN = FOR_CLIENTS | {
+    "fusermount_py.helper.answers",
     "fusermount_py.helper.kernel.mount_identity",
     "fusermount_py.helper.fuse_conf",
     "fusermount_py.helper.request",

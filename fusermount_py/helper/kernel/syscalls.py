@@ -6,6 +6,7 @@ call raises OSError with errno, the words for it, and the name of the call.
 """
 
 import _ctypes  # the C core alone: the ctypes package is 4 ms of every mount
+import errno
 import posix
 import sys
 
@@ -97,6 +98,11 @@ def _checked(call: str, result: int) -> int:
 def fsopen(fstype: bytes, flags: int) -> int:
     """Open an fs context; needs CAP_SYS_ADMIN."""
     return _checked("fsopen", _fsopen(SYS_FSOPEN, fstype, flags))
+
+
+def has_fsopen() -> bool:
+    """Asked without a name, so that nothing is opened for anybody: EPERM or EFAULT where it is."""
+    return _fsopen(SYS_FSOPEN, None, 0) >= 0 or _ctypes.get_errno() != errno.ENOSYS
 
 
 def fsconfig(context: int, command: int, key: bytes | None, value: bytes | None) -> None:
