@@ -28,6 +28,7 @@ def helper() -> Iterator[Finding]:
         yield Finding("helper", OK, "none on PATH; this process may mount by itself")
         return
     yield Finding("helper", OK, f"{path}: {_version(path)}")
+    yield Finding("features", OK, _features(path))
     status = os.stat(path)
     mode = f"{stat.filemode(status.st_mode)} uid {status.st_uid}"
     if status.st_mode & stat.S_ISUID and status.st_uid == 0:
@@ -45,16 +46,27 @@ def helper() -> Iterator[Finding]:
         yield Finding("nosuid file system", OK, f"{path} does not lie on one")
 
 
-def _version(path: str) -> str:
-    def output(option: str) -> str:
-        result = subprocess.run(  # noqa: S603  # the helper that was found
-            [path, option], capture_output=True, timeout=_SECONDS, check=False
-        )
-        return os.fsdecode(result.stdout).strip()
+def _output(path: str, option: str) -> str:
+    result = subprocess.run(  # noqa: S603  # the helper that was found
+        [path, option], capture_output=True, timeout=_SECONDS, check=False
+    )
+    return os.fsdecode(result.stdout).strip()
 
+
+def _features(path: str) -> str:
+    """What libfuse 3.19 would hear, which asks only where --help has the word."""
     try:
-        version = output("--version").rpartition(" ")[2]
-        handshake = "sync-init" if "sync-init" in output("--help") else "classic mounts only"
+        if " --features " not in _output(path, "--help"):
+            return "not told by this helper: libfuse 3.19 mounts in the classic way"
+        return _output(path, "--features=text") or "none: this kernel has no fsopen"
+    except (OSError, subprocess.TimeoutExpired) as error:
+        return str(error)
+
+
+def _version(path: str) -> str:
+    try:
+        version = _output(path, "--version").rpartition(" ")[2]
+        handshake = "sync-init" if "sync-init" in _output(path, "--help") else "classic mounts only"
     except (OSError, subprocess.TimeoutExpired) as error:
         return str(error)
     return f"version {version}, {handshake}"

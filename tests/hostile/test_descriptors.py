@@ -174,6 +174,8 @@ WRITES_AS_ROOT = (
         "if self._caller is None and not privilege.leave_root():",
         "if False:",
     ),
+    Change("packaging/launcher/answers.c", "if (leave_root() == 0) {", "if (argv[0]) {"),
+    Change("packaging/launcher/answers.c", "static int leave_root(void)", "int leave_root(void)"),
 )
 # Each lets the program fail before it has become its caller.
 TOO_MANY = 50  # words of 100,000 bytes: too much for the second exec, whose limit is smaller
@@ -188,20 +190,20 @@ WRITE_TO_ANOTHERS_FILE = """
 import os, resource, sys
 helper, victim, argv0, count = sys.argv[1:]
 resource.setrlimit(resource.RLIMIT_STACK, (resource.RLIM_INFINITY,) * 2)
-os.dup2(os.open(victim, os.O_WRONLY), 2)
-os.execv(helper, [argv0] + ["x" * 100_000] * int(count))
+os.dup2(os.dup2(os.open(victim, os.O_WRONLY), 2), 1)
+os.execv(helper, [argv0] + (["x" * 100_000] * int(count) if count != "help" else ["--help"]))
 """
 
 
 @pytest.mark.skipif(not Path(AUTOGROUP.format("self")).exists(), reason="needs autogroups")
-@pytest.mark.parametrize("fails", ["exec", "drop"])
+@pytest.mark.parametrize("fails", ["exec", "drop", "nothing"])
 @pytest.mark.parametrize("is_weak", [False, True], ids=["ours", "weakened"])
 def test_nothing_of_the_callers_is_written_as_root(
     ours: Program, weakened: Callable[..., Program], caller: User, *, fails: str, is_weak: bool
 ) -> None:
     """
-    The first words of a message are argv[0], and fd 2 may be a file of /proc that does what root
-    writes there: oom_score_adj, or the nice value of a whole session.
+    The first words of a message, and of help, are argv[0], and fd 1 or 2 may be a file of /proc
+    that does what root writes there: oom_score_adj, or the nice value of a whole session.
     """
     changes = (WRITES_AS_ROOT if is_weak else ()) + ((NO_DROP,) if fails == "drop" else ())
     program = weakened(*changes) if changes else ours
@@ -210,7 +212,10 @@ def test_nothing_of_the_callers_is_written_as_root(
     }  # fmt: skip
     victim = subprocess.Popen(["sleep", "60"], **session)
     file = Path(AUTOGROUP.format(victim.pid))
-    words = ["-5          ", str(TOO_MANY if fails == "exec" else 0)]  # 12 bytes are read
+    words = [
+        "-5          ",
+        {"exec": str(TOO_MANY), "drop": "0", "nothing": "help"}[fails],
+    ]  # 12 bytes are read
 
     attack = ["/usr/bin/python3", "-IS", "-c", WRITE_TO_ANOTHERS_FILE, program.path, str(file)]
     try:

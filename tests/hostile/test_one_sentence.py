@@ -16,7 +16,8 @@ MAIN = "fusermount_py/helper/main.py"
 TELLING_FAILS = Change(
     "fusermount_py/helper/failure.py",
     "    if comm is not None:\n",
-    "    1 // 0\n    if comm is not None:\n",
+    # But for what `make install` tries.
+    "    1 // (error.message == 'missing mountpoint argument')\n    if comm is not None:\n",
 )
 TELLING_IS_TRUSTED = Change(MAIN, "        except Exception:  #", "        except LookupError:  #")
 LAST_WORDS_ARE_TRUSTED = Change(
