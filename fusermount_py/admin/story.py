@@ -53,7 +53,9 @@ class Story:
         if kind == "stderr":
             return [f"helper says: {line}" for line in str(event["text"]).splitlines()]
         if kind == "exit":
-            return [f"helper ends with status {event['status']}", *self._mounted(event)]
+            asked = self._requests.get(event["pid"], [])[1:]
+            answered = " (as it does for --help)" if asked == ["--help"] else ""
+            return [f"helper ends with status {event['status']}{answered}", *self._mounted(event)]
         if kind == "undelivered":
             return [f"  it does not arrive: {event['reason']}"]
         return [f"{who} has closed its end"]

@@ -158,6 +158,20 @@ def test_a_device_on_a_nodev_file_system_is_found(admin: Admin, caller: User) ->
     assert "nodev" in finding["remedy"]
 
 
+def test_what_the_helper_can_is_what_libfuse_hears(
+    admin: Admin, theirs: Program, caller: User
+) -> None:
+    """
+    Else nobody finds out why a new library still mounts in the old way.
+    """
+    both = "FUSERMOUNT_FEATURE_NEW_MOUNT_API FUSERMOUNT_FEATURE_SYNC_INIT"
+    assert both == findings(admin, user=caller)["features"]["found"]
+
+    admin.environment["PATH"] = os.path.dirname(theirs.path)
+    found = findings(admin, user=caller)["features"]["found"]
+    assert "not told by this helper: libfuse 3.19 mounts in the classic way" == found
+
+
 def test_no_new_privs_is_found(admin: Admin, caller: User) -> None:
     """
     Sandboxes and hardened units set it, and the helper then only says "not permitted".

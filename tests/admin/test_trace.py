@@ -51,6 +51,24 @@ def test_a_refusal_is_told_with_the_helpers_words(
     assert "helper says: fusermount3: unknown option 'bogus'" in said(result)
 
 
+def test_the_questions_of_libfuse_are_told_and_answered(admin: Admin, caller: User) -> None:
+    """
+    It looks for a word of the one, and then at the digits of the other; 1 is no failure.
+    """
+    ask = "fusermount3 --help | grep -c ' --features ' && fusermount3 --features"
+
+    result = admin.run("trace", "--", "sh", "-c", ask, user=caller)
+
+    assert (0, b"1\n0000000000000003\n") == (result.exit_status, result.stdout)
+    told = [line for line in said(result) if "socket" not in line]
+    assert [
+        "program calls: fusermount3 --help",
+        "helper ends with status 1 (as it does for --help)",
+        "program calls: fusermount3 --features",
+        "helper ends with status 0",
+    ] == told
+
+
 def test_a_stranger_is_not_heard(admin: Admin, another_user: User) -> None:
     """
     What relays tell goes through a socket that every user of the machine can reach.
