@@ -1,6 +1,6 @@
 """
 The two programs of C, built with what finds their mistakes: AddressSanitizer and UBSan for the
-launcher; for the guard, which has no C library, UBSan's traps.
+launcher; for the guard and the answers, which have no C library, UBSan's traps.
 """
 
 import ctypes
@@ -29,7 +29,16 @@ BUILD = (
         "$(HARDEN) $(BARE) -fsanitize=undefined -fsanitize-undefined-trap-on-error"
         " launcher/guard.c",
     ),
+    Change(
+        "packaging/Makefile",
+        "$(HARDEN) $(FREE) -I",
+        "$(HARDEN) $(FREE) -fsanitize=undefined -fsanitize-undefined-trap-on-error -I",
+    ),
 )
+QUESTIONS = [
+    ["-h"], ["--features="], ["--features=" + "x" * 100_000], ["-" + "u" * 100_000 + "h"],
+    ["--" + "f" * 100_000], ["-o"], ["--comm-fd"], ["--=", "-"], ["\udcff", "-\udcff", "-V"],
+]  # fmt: skip
 MANY = ["x"] * 100_000
 COMM_FD = [
     ["--comm-fd"], ["--comm-fd="], ["--c", "3"], ["--c=" + "9" * 5000], ["--comm-fd", "-1"],
@@ -63,7 +72,7 @@ def test_hostile_words_make_the_launcher_read_nothing_that_is_not_there(
         sanitized.start("-o", "bogus", "--", mountpoint, user=caller, **call).wait()  # type: ignore[arg-type]  # see the table
         for call in ({"environment": {}, **call} for call in calls)
     ]
-    results += [sanitized.run(*words, user=caller) for words in (MANY, *COMM_FD)]
+    results += [sanitized.run(*words, user=caller) for words in (MANY, *COMM_FD, *QUESTIONS)]
 
     for result in results:
         assert result.exit_status in (0, 1)
