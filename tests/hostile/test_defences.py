@@ -118,7 +118,7 @@ def test_not_for_an_instant_is_a_mount_without_nosuid_and_nodev(
     Change(
         f"{HELPER}/main.py",
         "        caller = privilege.become_caller()\n",
-        "        '/home-' in arguments[-1] and posix.stat(arguments[-1])\n"
+        "        arguments and '/home-' in arguments[-1] and posix.stat(arguments[-1])\n"
         "        caller = privilege.become_caller()\n",
     )
 )

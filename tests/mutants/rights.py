@@ -159,7 +159,7 @@ ROWS = (
             Change(
                 MAIN,
                 BECOME,
-                "        '/home-' in arguments[-1] and "
+                "        arguments and '/home-' in arguments[-1] and "
                 "posix.open(arguments[-1], posix.O_PATH)\n" + BECOME,
             ),
         ),
