@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 _PROGRAM_SECONDS = 4.0  # what mount(8) gets; its work takes milliseconds, the rest waits for a lock
 _SCRIBE_SECONDS = 5.0
 _MOMENT = 0.25
-_TABLE_MAX = 1 << 18  # bytes: some thousand records, in a file system in memory
+_TABLE_MAX = 1 << 22  # bytes: more records than a machine has mounts, and it lies in memory
 # cgroups(7): version 2, the same beside version 1, and version 1's freezer.
 _CONTROL_GROUPS = tuple(
     f"/sys/fs/cgroup/{below}cgroup.procs" for below in ("", "unified/", "freezer/")

@@ -397,7 +397,7 @@ def test_a_full_table_gets_no_more_records(
     Who holds the lock while mounts go leaves their records; it lies in memory that is counted to
     nobody.
     """
-    text = record(Path("/elsewhere"), "x-" + "o" * 4000) * 70
+    text = record(Path("/elsewhere"), "x-" + "o" * 4000) * 1100
     utab.write_text(text)
 
     result = ours.mount(mountpoint, "fsname=demo,x-demo", user=caller)

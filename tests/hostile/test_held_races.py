@@ -258,3 +258,53 @@ def test_what_mount_2_has_made_is_taken_for_no_other(
     assert before <= mount_ids()
     assert 1 == result.exit_status
     assert b"it is mounted, but not to be found again" in result.stderr
+
+
+@EACH_KIND
+def test_what_has_a_long_name_is_held_as_well(
+    ours: Program, held: Hold, caller: User, parent: Path, victim: int, kind: str
+) -> None:
+    """
+    It goes through mount(2), which gives no descriptor; looked for by its name it is another's.
+    """
+    before = mount_ids()
+    running = held(ours, "move_mount", after=True).start(
+        "-o", f"fsname={'n' * 300}", "--", parent / "mountpoint", user=caller
+    )
+    running.comm.close()
+    until(lambda: mounts_at(parent / "mountpoint"), "the mount is attached")
+
+    exchange(parent, beside(parent, kind))
+
+    assert 1 == running.wait().exit_status
+    assert before == mount_ids()
+
+
+@pytest.mark.parametrize("place", ["beside", "below"])
+def test_what_comes_to_have_the_name_stays(
+    ours: Program, held: Hold, caller: User, home: Path, parent: Path, place: str
+) -> None:
+    """
+    A plain unmount that went by the name of the user's mount would take root's.
+    """
+    os.chown(parent, caller.uid, caller.gid)
+    mine, roots = parent / "mountpoint", parent / "roots"
+    roots.mkdir()
+    with ForeignNamespace(caller, home) as older:
+        kernel.mount("tmpfs", roots if place == "beside" else mine, "tmpfs", options="mode=0777")
+        before = mount_ids()
+        assert 0 == ours.mount(mine, user=caller).exit_status
+        running = held(ours, "umount2").start("-u", "--", mine, user=caller, comm=None)
+        until_at(running, "umount2")
+
+        def exchange_there() -> None:
+            kernel.setns(older.pid)
+            exchange(mine, roots)
+
+        if place == "beside":
+            ROOT.call(exchange_there)
+        else:
+            assert 0 == ours.unmount(mine, "-z", user=caller).exit_status
+
+        running.wait()
+    assert before == mount_ids()

@@ -12,7 +12,7 @@ POINT = f"{HELPER}/kernel/mountpoint.py"
 PLACES = "tests/hostile/test_namespaces.py"
 OLDER = "tests/kernel/test_older_kernels.py"
 ENDINGS = "tests/kernel/test_sync_init_endings.py"
-EXCHANGED = "tests/hostile/test_exchanged_directories.py"
+RACES = "tests/hostile/test_held_races.py"
 MADE_BY_MOUNT_2 = (
     "tests/hostile/test_held_races.py::test_what_mount_2_has_made_is_taken_for_no_other"
 )
@@ -119,12 +119,11 @@ ROWS = (
             Change(
                 DETACHED,
                 "        return self._descriptor\n",
-                "        path = posix.readlink(pinned.magic_link)\n"
-                "        return posix.open(path, posix.O_PATH | posix.O_NOFOLLOW)\n",
+                "        return posix.open(pinned.path, posix.O_PATH | posix.O_NOFOLLOW)\n",
             ),
             Change(f"{HELPER}/permission.py", "if not uncovered:", "if 0:"),
         ),
-        (f"{EXCHANGED}::test_what_is_taken_back_is_what_was_mounted[ours]",),
+        (f"{RACES}::test_what_has_a_long_name_is_held_as_well",),
     ),
     Mutant(
         "what mount(2) made is looked for by its owner",
@@ -181,8 +180,8 @@ ROWS = (
             ),
         ),
         (
-            f"{EXCHANGED}::test_a_neighbour_that_takes_the_place_of_ones_own_mount_stays[ours]",
-            f"{EXCHANGED}::test_what_ones_own_mount_covers_stays[ours]",
+            f"{RACES}::test_what_comes_to_have_the_name_stays[beside]",
+            f"{RACES}::test_what_comes_to_have_the_name_stays[below]",
         ),
     ),
     Mutant(
@@ -201,7 +200,7 @@ ROWS = (
     Mutant(
         "a neighbour is out of reach only in directories of root's",
         (Change(POINT, "return status.st_uid in (0, owner) and not", "return not"),),
-        (f"{EXCHANGED}::test_a_neighbour_that_takes_the_place_of_ones_own_mount_stays[ours]",),
+        (f"{RACES}::test_what_comes_to_have_the_name_stays[beside]",),
     ),
     Mutant(
         "a neighbour is out of reach only where nobody else may write",
