@@ -21,6 +21,7 @@ from support.swapper import Swapper
 from support.users import ROOT, User
 from support.weakened import Change
 
+pytestmark = pytest.mark.timeout(300)  # luck may be late
 ROUNDS = 60  # against ours
 UNTIL_WON = 1000  # against the weakened: a bound, some hundred are enough
 
