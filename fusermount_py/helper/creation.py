@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from fusermount_py.helper.kernel.comm import Comm
     from fusermount_py.helper.kernel.detached_mount import DetachedMount
     from fusermount_py.helper.kernel.legacy_mount import LegacyMount
+    from fusermount_py.helper.kernel.mount_call import MountCall
     from fusermount_py.helper.mount import Prepared
     from fusermount_py.helper.options import MountOptions
 
@@ -70,16 +71,20 @@ def open_context(
                 f"mount failed: {error.strerror}{reason}", error.errno or 0, "configure"
             ) from error
         from fusermount_py.helper.kernel.legacy_mount import LegacyMount  # rarely needed
-        from fusermount_py.helper.kernel.mount_call import MountCall
 
-        return LegacyMount(MountCall(options.fstype, options.flags, [*names, *others]))
+        return LegacyMount(_mount_call(options, [*names, *others]))
     if not too_long:
         return context
     context.close()
     from fusermount_py.helper.kernel.detached_mount import DetachedMount  # rarely needed
-    from fusermount_py.helper.kernel.mount_call import MountCall
 
-    return DetachedMount(MountCall(options.fstype, options.flags, [*names, *others]))
+    return DetachedMount(_mount_call(options, [*names, *others]))
+
+
+def _mount_call(options: "MountOptions", parameters: "Parameters") -> "MountCall":
+    from fusermount_py.helper.kernel.mount_call import MountCall  # rarely needed
+
+    return MountCall(options.fstype, options.flags, parameters)
 
 
 def _length(name: str | None) -> int:

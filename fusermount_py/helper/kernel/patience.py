@@ -38,7 +38,7 @@ class Patience:
         self._ended.acquire()
         self._decided = _thread.allocate_lock()
         self._alarmed = False
-        try:  # contextlib: 4 ms
+        try:
             start_thread(lambda: self._wait(seconds, over))
         except RuntimeError:
             # The caller is at the process limit: no reason not to mount, as C would. This clock
